@@ -13,6 +13,7 @@ from channels.layers import channel_layers
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection, connections
+from django.utils import translation
 from huey.contrib.djhuey import HUEY
 
 from chatplatform.kernel import background, db, outbound, ratelimit, redis
@@ -65,6 +66,12 @@ async def nothing_left_behind() -> AsyncIterator[None]:
     channel_layers.backends.clear()
     if network.refused:
         pytest.fail(str(network.NetworkIsOff(", ".join(network.refused))))
+
+
+@pytest.fixture(autouse=True)
+def nobodys_language() -> None:
+    """A request in Chinese makes Chinese the language of its thread, which is the tests' own: take it back."""
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")
