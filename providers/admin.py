@@ -8,12 +8,13 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import get_language, override
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.models import User
 from chatplatform.kernel.errors import AppError
@@ -51,6 +52,12 @@ class AIModelAdmin(ModelAdmin):  # type: ignore[misc]
     readonly_fields = ("is_default", "created_at", "updated_at")
     actions = ("make_default", "switch_on", "switch_off")
     actions_detail = ("try_model",)
+
+    def formfield_for_dbfield(self, db_field: "Field[Any, Any]", request: HttpRequest, **options: Any) -> Any:
+        """A model of a vendor that is not there would never be offered."""
+        if db_field.name == "vendor":
+            options["widget"] = UnfoldAdminSelectWidget(choices=[(slug, slug) for slug in all_vendors()])
+        return super().formfield_for_dbfield(db_field, request, **options)
 
     def has_delete_permission(self, request: HttpRequest, obj: AIModel | None = None) -> bool:
         return False

@@ -4,7 +4,7 @@ count that a vendor did not report. What is charged for is the vendor's own coun
 One token for a Chinese, Japanese or Korean character, 0.30 for any other, four for the frame of a message. Measured
 over Chinese prose, a dictionary, code, English, JSON and box art, this is 0.98 to 1.42 times what the o200k tokenizer
 (GPT-4o and later) counts, and the Qwen, GLM and DeepSeek tokenizers count at most 1.16 times what that one does. An
-estimate may therefore be low by a fifth, which `MARGIN` covers; Claude's and GPT-4's tokenizers would need 1.5.
+estimate may therefore be low by a sixth, which `MARGIN` covers; Claude's and GPT-4's tokenizers would need 1.5.
 """
 
 import math

@@ -88,7 +88,7 @@ _ROWS = (
         words("vLLM", "vLLM"),
         dialect="openai",
         needs_key=False,
-        # Called `reasoning_content` before release 0.11.
+        # Older releases say `reasoning_content`: https://docs.vllm.ai/en/v0.11.2/features/reasoning_outputs/
         quirks=Quirks(thinking_field="reasoning"),
     ),
     Vendor("custom", words("OpenAI-compatible server", "兼容 OpenAI 的服务"), dialect="openai", needs_key=False),

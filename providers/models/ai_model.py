@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
@@ -85,6 +86,11 @@ class AIModel(StampedModel):
 
     def __str__(self) -> str:
         return self.qualified_name
+
+    def clean(self) -> None:
+        """Clients are promised a list of words."""
+        if not (isinstance(self.capabilities, list) and all(isinstance(word, str) for word in self.capabilities)):
+            raise ValidationError({"capabilities": words("Enter a list of words.", "请填写词语列表。")})
 
     @property
     def qualified_name(self) -> str:

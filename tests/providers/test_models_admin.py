@@ -69,6 +69,17 @@ def test_one_model_is_made_the_default_and_takes_the_place_of_another(admin: Cli
     assert AIModel.objects.get(is_default=True) == echo
 
 
+def test_a_model_is_added_with_a_vendor_that_is_there_and_with_capabilities_that_are_words(admin: Client) -> None:
+    address = reverse("admin:providers_aimodel_add")
+    form = {"name": "m", "display_name": "M", "context_length": 8192, "currency": "USD", "position": 1}
+
+    assert '<option value="deepseek">' in admin.get(address).content.decode()
+    assert admin.post(address, form | {"vendor": "openai", "capabilities": '{"vision": 1}'}).status_code == 200
+    assert not AIModel.objects.exists()
+    assert admin.post(address, form | {"vendor": "openai", "capabilities": '["vision"]'}).status_code == 302
+    assert AIModel.objects.get().capabilities == ["vision"]
+
+
 def test_a_model_cannot_be_deleted(admin: Client, echo: AIModel) -> None:
     assert admin.post(reverse("admin:providers_aimodel_delete", args=[echo.pk]), {"post": "yes"}).status_code == 403
 
