@@ -48,6 +48,8 @@ class SecretField(serializers.CharField):
 
 
 class NewKey(StrictSerializer):
+    """A key to store."""
+
     provider = serializers.CharField(max_length=50)
     api_key = SecretField()
     label = serializers.CharField(max_length=50, required=False, allow_blank=True, default="")  # type: ignore[assignment]
@@ -59,11 +61,15 @@ class NewKey(StrictSerializer):
 
 
 class Replacement(StrictSerializer):
+    """What takes the place of a stored key."""
+
     api_key = SecretField()
     base_url = serializers.CharField(max_length=500, required=False, help_text="Left out, the address stays.")
 
 
 class KeyOut(serializers.ModelSerializer[ProviderKey]):
+    """A stored key, as its owner sees it."""
+
     provider = serializers.CharField(source="vendor")
     key_hint = serializers.CharField(source="hint")
 
@@ -86,12 +92,16 @@ class KeyOut(serializers.ModelSerializer[ProviderKey]):
 
 
 class VerdictOut(serializers.Serializer[Any]):
+    """What the vendor said of a key, and what has become of it."""
+
     outcome = serializers.ChoiceField(choices=[outcome.value for outcome in Outcome])
     is_valid = serializers.BooleanField()  # type: ignore[assignment]
     last_validated = serializers.DateTimeField(allow_null=True)
 
 
 class Keys(APIView):
+    """`/keys`."""
+
     @extend_schema(summary="List your keys", tags=["keys"], responses=KeyOut(many=True))
     def get(self, request: Request) -> Response:
         """All keys of the person, by vendor and label."""
@@ -117,6 +127,8 @@ class Keys(APIView):
 
 
 class OneKey(APIView):
+    """`/keys/:id`."""
+
     @extend_schema(summary="Show a key", tags=["keys"], responses=KeyOut)
     def get(self, request: Request, key_id: UUID) -> Response:
         """One key of the person's."""
@@ -141,6 +153,8 @@ class OneKey(APIView):
 
 
 class KeyValidation(APIView):
+    """`/keys/:id/validate`."""
+
     @extend_schema(summary="Validate a key", tags=["keys"], request=None, responses=VerdictOut)
     def post(self, request: Request, key_id: UUID) -> Response:
         """Ask the vendor whether a key is good. `unknown`: the vendor did not say, and the key stays as it was."""
