@@ -1,0 +1,38 @@
+"""Tasks with an owner: every one has a name, a log line when it fails, and a wait at shutdown."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+_running: set[asyncio.Task[Any]] = set()
+
+
+def spawn(work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+    """Start `work` as a task that is kept alive and whose failure is logged. The caller may cancel or await it."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    _running.add(task)
+    task.add_done_callback(_ended)
+    return task
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _running.discard(task)
+    if not task.cancelled() and (failure := task.exception()) is not None:
+        log.error("background task failed", extra={"task": task.get_name()}, exc_info=failure)
+
+
+async def cancel(*tasks: asyncio.Task[Any] | None) -> None:
+    """Cancel `tasks` and wait until they have ended; None and already ended ones are fine."""
+    waiting = [task for task in tasks if task is not None and task is not asyncio.current_task()]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def cancel_all() -> None:
+    """Cancel every task of the running loop that was spawned here; the last step of a shutdown."""
+    loop = asyncio.get_running_loop()
+    await cancel(*[task for task in _running if task.get_loop() is loop])

@@ -1,0 +1,84 @@
+"""Limits: so many of one thing in so long a time, counted in Redis when there is one and in this process otherwise.
+
+The arithmetic is the `limits` library's moving window; the numbers and their reasons are in each app's `limits.py`.
+"""
+
+import asyncio
+import time
+import weakref
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from limits import RateLimitItemPerSecond
+from limits.aio.strategies import MovingWindowRateLimiter as AsyncMovingWindow
+from limits.storage import MemoryStorage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+
+from chatplatform.kernel import redis
+from chatplatform.kernel.errors import RateLimited
+
+SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
+
+
+@cache
+def _sync() -> MovingWindowRateLimiter:
+    return MovingWindowRateLimiter(storage_from_string(settings.REDIS_URL) if settings.REDIS_URL else MemoryStorage())
+
+
+_limiters: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncMovingWindow]" = weakref.WeakKeyDictionary()
+
+
+def _async() -> AsyncMovingWindow:
+    """The running loop's limiter, on the connections of its Redis client."""
+    loop = asyncio.get_running_loop()
+    if loop not in _limiters:
+        storage = storage_from_string(
+            f"async+{settings.REDIS_URL}",
+            implementation="redispy",
+            connection_pool=redis.client().connection_pool,  # type: ignore[arg-type]
+        )
+        _limiters[loop] = AsyncMovingWindow(storage)
+    return _limiters[loop]
+
+
+def forget_everything() -> None:
+    """Drop all counters and connections; between tests."""
+    if _sync.cache_info().currsize:
+        _sync().storage.reset()
+    _sync.cache_clear()
+    _limiters.clear()
+
+
+@dataclass(frozen=True)
+class Limit:
+    """`amount` per `per` seconds for whatever `name` names. `hit()` counts one and raises RateLimited when full."""
+
+    name: str
+    amount: int
+    per: int
+
+    @property
+    def _item(self) -> RateLimitItemPerSecond:
+        return RateLimitItemPerSecond(self.amount, self.per)
+
+    def _refusal(self, stats: Any) -> RateLimited:
+        return RateLimited(retry_after=max(0.0, stats.reset_time - time.time()))
+
+    def hit(self) -> None:
+        """Count one; RateLimited with `retry_after` if there is no room. For sync code."""
+        if not _sync().hit(self._item, self.name):
+            raise self._refusal(_sync().get_window_stats(self._item, self.name))
+
+    def check(self) -> None:
+        """RateLimited if there is no room, without counting: for limits on failures. For sync code."""
+        if not _sync().test(self._item, self.name):
+            raise self._refusal(_sync().get_window_stats(self._item, self.name))
+
+    async def ahit(self) -> None:
+        """`hit()` for async code."""
+        if not settings.REDIS_URL:
+            self.hit()  # this process's own counters: nothing to wait for
+        elif not await _async().hit(self._item, self.name):
+            raise self._refusal(await _async().get_window_stats(self._item, self.name))

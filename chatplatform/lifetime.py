@@ -1,0 +1,39 @@
+"""What a serving process does besides answering, from its first connection to its last breath."""
+
+import asyncio
+import gc
+
+from chatplatform.kernel import background, db, outbound, redis, tasks
+from chatplatform.kernel.background import spawn
+from conversations.generation.reaper import start_reaping
+from conversations.generation.runner import runner
+
+_begun: asyncio.AbstractEventLoop | None = None
+
+
+def begin() -> None:
+    """Called with every scope, on the server's event loop; does its work once.
+
+    Names the loop to the job threads, begins to look for replies that a dead worker left behind, and takes what was
+    loaded at start-up out of the garbage collector's rounds: walking it again for every few thousand new objects is a
+    quarter of what a handshake costs.
+    """
+    global _begun
+    loop = asyncio.get_running_loop()
+    if loop is _begun:
+        return
+    _begun = loop
+    tasks.attach(loop)
+    spawn(start_reaping(), name="start the reaper")
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 1000)
+
+
+async def leave() -> None:
+    """End in order: replies keep their text as interrupted, tasks end, connections close."""
+    await (await runner()).close()
+    await background.cancel_all()
+    await outbound.close()
+    await redis.close()
+    await asyncio.to_thread(db.close_pool)

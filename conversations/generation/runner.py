@@ -1,0 +1,168 @@
+"""Who owns a running reply: one runner per process, which no socket can end.
+
+A generation is claimed by a counted update and held by a lease on the database's clock. Once a second the runner saves
+the text of all its replies together and looks for stops that were asked for elsewhere; every third of the lease it
+renews it. A generation that is no longer its own has been taken over: the runner lets go of it and writes nothing more.
+"""
+
+import asyncio
+import logging
+import time
+import weakref
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from chatplatform.kernel.background import cancel, spawn
+from chatplatform.kernel.db import in_db
+from conversations.generation import recorder
+from conversations.generation.engine import Writing
+from conversations.generation.recorder import Progress
+from conversations.models import Generation
+from conversations.streaming.hub import Hub, hub
+
+log = logging.getLogger(__name__)
+
+# Seconds between two saves of what is being written. A crash of worker and Redis together loses no more than this.
+SAVE_EVERY = 1.0
+
+
+class _Run:
+    """A reply of this process: what writes it, and the task that does."""
+
+    def __init__(self, writing: Writing) -> None:
+        self.writing = writing
+        self.task: asyncio.Task[None] | None = None
+        # The claim, the writing and the end of it.
+        self.whole: asyncio.Task[None] | None = None
+        self.saved_seq = 0
+        self.fenced = False
+
+    def stop(self) -> None:
+        """A person wants it to stop; the second call does nothing more."""
+        if not self.writing.stop_wanted:
+            self.writing.stop_wanted = True
+            self._cancel()
+
+    def fence(self) -> None:
+        """It belongs to somebody else now."""
+        self.fenced = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Runner:
+    """The process's runner. Get it by `await runner()`."""
+
+    def __init__(self, exchange: Hub) -> None:
+        self._hub = exchange
+        self._runs: dict[UUID, _Run] = {}
+        self._closing = False
+        exchange.on_stop = self.stop_here
+
+    def start_keeping(self) -> None:
+        """Begin to save, to renew leases and to look for stops; called once, by `runner()`."""
+        spawn(self._keep(), name="runner: keep")
+
+    def start(self, generation: Generation) -> None:
+        """Run a queued generation in this process. Returns at once; who gets the claim decides whether it is ours."""
+        if generation.pk in self._runs or self._closing:
+            return
+        run: _Run
+        stream = self._hub.open_stream(generation.pk, attempt=generation.attempt, on_fenced=lambda: run.fence())
+        run = self._runs[generation.pk] = _Run(Writing(generation, stream))
+        run.whole = spawn(self._run(run), name=f"reply {generation.pk}")
+
+    def stop_here(self, generation_id: UUID) -> None:
+        """Stop a generation if this process writes it."""
+        if run := self._runs.get(generation_id):
+            run.stop()
+
+    @property
+    def running(self) -> int:
+        """How many replies this process is writing."""
+        return len(self._runs)
+
+    async def _run(self, run: _Run) -> None:
+        writing = run.writing
+        generation = writing.generation
+        try:
+            if not await in_db(Generation.objects.claim, generation.pk, owner=self._hub.channel):
+                return
+            writing.begin()
+            if not writing.stop_wanted:
+                run.task = spawn(writing.write(), name=f"write {generation.pk}")
+                await asyncio.wait([run.task])
+            if not run.fenced:
+                await writing.finish(interrupted=self._closing)
+        finally:
+            await cancel(run.task)
+            self._runs.pop(generation.pk, None)
+            await self._hub.close_stream(writing.stream)
+
+    async def close(self) -> None:
+        """End everything that is still being written as interrupted, with its text; for the end of the process."""
+        self._closing = True
+        for run in self._runs.values():
+            if run.task is not None:
+                run.task.cancel()
+        ending = [run.whole for run in self._runs.values() if run.whole is not None]
+        await asyncio.gather(*ending, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        renewed = 0.0
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            if not self._runs:
+                continue
+            try:
+                await self._save()
+                await self._look_for_stops()
+                if time.monotonic() - renewed > settings.LEASE_SECONDS / 3:
+                    await in_db(recorder.renew_leases, self._hub.channel)
+                    renewed = time.monotonic()
+            except DatabaseError as exc:
+                log.warning("the database is away; replies are held in memory", extra={"reason": type(exc).__name__})
+
+    async def _save(self) -> None:
+        progress: list[Progress] = []
+        for generation_id, run in self._runs.items():
+            stream = run.writing.stream
+            if stream.seq == run.saved_seq or not stream.transcript.length:
+                continue
+            message_id = run.writing.generation.message_id
+            progress.append(Progress(generation_id, stream.attempt, message_id, stream.seq, stream.transcript.parts))
+            run.saved_seq = stream.seq
+        if progress:
+            await in_db(recorder.save_progress, progress)
+
+    async def _look_for_stops(self) -> None:
+        claimed = {i: run for i, run in self._runs.items() if run.task is not None and not run.task.done()}
+        ours = await in_db(recorder.still_ours, self._hub.channel)
+        for generation_id, run in claimed.items():
+            asked = ours.get((generation_id, run.writing.stream.attempt))
+            if asked:
+                run.stop()
+            elif asked is None and generation_id in self._runs and run.task is not None and not run.task.done():
+                log.warning(
+                    "fenced: somebody else has ended or taken this generation", extra={"id": str(generation_id)}
+                )
+                run.fence()
+
+
+_runners: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Runner]" = weakref.WeakKeyDictionary()
+
+
+async def runner() -> Runner:
+    """The runner of this process's event loop, started at its first use."""
+    loop = asyncio.get_running_loop()
+    if loop not in _runners:
+        exchange = await hub()
+        if loop not in _runners:  # another caller may have been quicker while we waited
+            _runners[loop] = Runner(exchange)
+            _runners[loop].start_keeping()
+    return _runners[loop]

@@ -1,0 +1,508 @@
+"""One hub per process: gives numbered events to everyone who follows a generation, here and in other workers.
+
+How an event travels:
+1. The writer's `Stream` numbers it and hands it to every `Listener` in this process, at once and without a copy.
+2. On the stream's next tick (at once for the first words, then every `TICK` seconds) what has gathered is merged and
+   appended to the replay log, in one pipeline for all streams of the process that are due.
+3. If another worker has asked for this generation, the same bytes go to it through the channel layer: one message per
+   generation and tick, received once per worker by its hub, never by a consumer.
+
+The channel layer is a nudge and not the record: it may lose a message. What makes delivery complete is the numbers. A
+listener that misses one reads the log; if the log cannot help it takes a snapshot; and while a followed generation is
+silent its hub looks at the end of the log, so that a lost message costs at most `QUIET` seconds.
+"""
+
+import asyncio
+import logging
+import time
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from channels.layers import get_channel_layer
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from chatplatform.kernel.background import spawn
+from conversations.streaming.events import Event, Snapshot, Transcript, decode, encode, merged
+from conversations.streaming.log import Entry, Log
+from conversations.streaming.memory import MemoryLog
+from conversations.streaming.redis import RedisLog
+
+log = logging.getLogger(__name__)
+
+# Seconds between two flushes of one stream to the log and to other workers: each costs a Redis command, and 50–100 ms
+# is where a reader does not notice and the cost per word is a third of sending every one.
+TICK = 0.075
+# How often the hub looks which streams are due. Streams start at odd moments, so their flushes spread by themselves.
+STEP = 0.025
+# Merged text per log entry, in characters.
+ENTRY_CHARACTERS = 512
+# A generation on another worker that has been silent for so long is looked up at the end of its log.
+QUIET = 2.0
+# Another worker's wish to hear a generation lasts so long unless it is renewed; it renews at a third of that.
+INTEREST = 30.0
+# Events that may wait for a slow listener before it is sent to the log instead; memory per listener is bounded by it.
+MOST_WAITING = 2000
+
+AWAY = (RedisError, OSError, TimeoutError)
+
+Standing = Callable[[], Awaitable[Snapshot]]
+Watcher = Callable[[dict[str, Any]], None]
+
+
+class Stream:
+    """The writer's end of one attempt of a generation: numbers events and hands them out."""
+
+    def __init__(self, hub: "Hub", generation_id: UUID, attempt: int, on_fenced: Callable[[], None]) -> None:
+        self.generation_id = generation_id
+        self.attempt = attempt
+        self.seq = 0
+        self.transcript = Transcript()
+        self.on_fenced = on_fenced
+        self.due = 0.0
+        self.wanted_until = 0.0
+        self.owes_tip = False
+        self._hub = hub
+        self._pending: list[Event] = []
+        self._flushing: list[Event] = []
+        self._wrote_text = False
+
+    def emit(self, event_type: str, **data: Any) -> Event:
+        """Number an event and give it to everyone; callable from the event loop only."""
+        self.seq += 1
+        event = Event(event_type, self.attempt, self.seq, self.seq, data=data)
+        self._give(event)
+        if event.is_last:
+            self.due = 0.0
+        return event
+
+    def write(self, part: str, text: str) -> None:
+        """Number a piece of text and give it to everyone."""
+        offset = self.transcript.add(part, text)
+        self.seq += 1
+        self._give(Event("delta", self.attempt, self.seq, self.seq, part, text, offset))
+        if not self._wrote_text:
+            self._wrote_text = True
+            self.due = 0.0
+
+    def _give(self, event: Event) -> None:
+        for listener in self._hub.listeners(self.generation_id):
+            listener.push(event)
+        self._pending.append(event)
+        self._hub.mark(self)
+
+    def unflushed(self) -> list[Event]:
+        """Events that the log may not have yet."""
+        return self._flushing + self._pending
+
+    def take(self) -> list[Event]:
+        """What has gathered since the last flush; it stays in `unflushed()` until `flushed()`."""
+        self._flushing, self._pending = self._pending, []
+        return self._flushing
+
+    def flushed(self) -> None:
+        self._flushing = []
+
+    def snapshot(self) -> Snapshot:
+        """The generation as it stands, up to the last number given out."""
+        return Snapshot(self.attempt, self.seq, "running", self.transcript.parts, owner=self._hub.channel)
+
+
+class Listener:
+    """One reader of a generation, from a number on. Opened with `async with`, read with `await read()`.
+
+    What it gives, in order and without holes: lists of events, or a `Snapshot` where the log does not reach.
+    """
+
+    def __init__(self, hub: "Hub", generation_id: UUID, *, attempt: int, after: int, standing: Standing) -> None:
+        self.generation_id = generation_id
+        self.attempt = attempt
+        self.last = after
+        self.recovered = True
+        self.ended = False
+        self._hub = hub
+        self._standing = standing
+        self._arrived: list[Event] = []
+        self._behind = False
+        self._wake = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self._hub.enter(self)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._hub.leave(self)
+
+    def push(self, event: Event) -> None:
+        """Take a live event; cheap and never blocks. A reader that is far behind is sent to the log instead."""
+        if len(self._arrived) < MOST_WAITING:
+            self._arrived.append(event)
+        else:
+            self._arrived.clear()
+            self._behind = True
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Something may have been missed: look at the log."""
+        self._behind = True
+        self._wake.set()
+
+    async def read(self) -> list[Event | Snapshot]:
+        """Wait for what comes next. Empty once, at the most, when a look at the log found nothing new."""
+        await self._wake.wait()
+        self._wake.clear()
+        arrived, self._arrived = self._arrived, []
+        fresh, whole = self._take(arrived)
+        items: list[Event | Snapshot] = list(fresh)
+        if (self._behind or not whole) and not self.ended:
+            items += await self.catch_up()
+        return items
+
+    async def catch_up(self) -> list[Event | Snapshot]:
+        """Everything after `last` that is kept: from the log, or as a snapshot if the log has lost its beginning."""
+        self._behind = False
+        stream = self._hub.stream(self.generation_id)
+        # Taken before the log is read: what is flushed in between is then in both, and in neither never.
+        unflushed = stream.unflushed() if stream else []
+        kept = await self._hub.kept(self.generation_id, attempt=self.attempt, after=self.last)
+        fresh, whole = self._take(kept + unflushed)
+        items: list[Event | Snapshot] = list(fresh)
+        # Number 1 is known to whoever was accepted, even before the writer has begun.
+        if stream and (stream.attempt, max(stream.seq, 1)) < (self.attempt, self.last):
+            self.attempt, self.last, whole = 0, 0, False  # a number that was never given out
+        if self.ended or (whole and (fresh or stream)):
+            return items
+        snapshot = stream.snapshot() if stream else await self._standing()
+        self._hub.heard_of_owner(self.generation_id, snapshot.owner)
+        if (snapshot.attempt, snapshot.seq) > (self.attempt, self.last) or snapshot.last:
+            self.recovered = False
+            self.attempt, self.last = snapshot.attempt, snapshot.seq
+            self.ended = snapshot.last is not None
+            items.append(snapshot)
+        return items
+
+    def _take(self, events: list[Event]) -> tuple[list[Event], bool]:
+        """Those that continue what was read, and whether that was all: False where a number is missing."""
+        fresh: list[Event] = []
+        for event in events:
+            if event.attempt < self.attempt or (event.attempt == self.attempt and event.seq <= self.last):
+                continue
+            if event.attempt > self.attempt:
+                # A listener from the very start may begin with any attempt; one that has read must take a snapshot.
+                if self.last or event.first != 1:
+                    return fresh, False
+                self.attempt = event.attempt
+            if event.first > self.last + 1:
+                return fresh, False
+            self.last = event.seq
+            self.ended = event.is_last
+            fresh.append(event)
+        return fresh, True
+
+
+class _Topic:
+    """A generation that somebody in this process follows."""
+
+    __slots__ = ("asked_at", "heard_at", "joined", "listeners", "owner")
+
+    def __init__(self) -> None:
+        self.listeners: set[Listener] = set()
+        self.joined = False
+        self.owner = ""
+        self.asked_at = 0.0
+        self.heard_at = time.monotonic()
+
+
+class Hub:
+    """The process's exchange. Get it by `await hub()`; everything on it is called from the event loop."""
+
+    def __init__(self) -> None:
+        self.channel = f"hub.{uuid4().hex}"
+        self.on_stop: Callable[[UUID], None] = lambda generation_id: None
+        self._log: Log = RedisLog() if settings.REDIS_URL else MemoryLog()
+        self._layer: Any = get_channel_layer()
+        self._streams: dict[UUID, Stream] = {}
+        self._topics: dict[UUID, _Topic] = {}
+        self._watchers: dict[UUID, set[Watcher]] = {}
+        self._dirty: set[Stream] = set()
+        self._work = asyncio.Event()
+        self._log_away = False
+
+    async def start(self) -> None:
+        """Begin to listen and to flush; called once, by `hub()`."""
+        spawn(self._receive(), name="hub: receive from other workers")
+        spawn(self._flush_when_due(), name="hub: flush")
+        if settings.REDIS_URL:
+            spawn(self._watch_the_quiet(), name="hub: watch quiet generations")
+        await asyncio.sleep(0)  # the receiver has named its channel to the layer before anybody joins a group with it
+
+    # --- the writer's side ---------------------------------------------------
+
+    def open_stream(self, generation_id: UUID, *, attempt: int, on_fenced: Callable[[], None]) -> Stream:
+        """The writer's end for one attempt. `on_fenced` is called if a later attempt has taken over."""
+        stream = Stream(self, generation_id, attempt, on_fenced)
+        self._streams[generation_id] = stream
+        return stream
+
+    async def close_stream(self, stream: Stream) -> None:
+        """Flush what is left and let go; the log keeps it for whoever comes back."""
+        if stream in self._dirty:
+            self._dirty.discard(stream)
+            await self._flush([stream])
+        if self._streams.get(stream.generation_id) is stream:
+            del self._streams[stream.generation_id]
+        self._log.forget(stream.generation_id)
+
+    def mark(self, stream: Stream) -> None:
+        """The stream has something to flush."""
+        self._dirty.add(stream)
+        self._work.set()
+
+    def stream(self, generation_id: UUID) -> Stream | None:
+        """The writer's end, if it is in this process."""
+        return self._streams.get(generation_id)
+
+    async def _flush_when_due(self) -> None:
+        while True:
+            await self._work.wait()
+            now = time.monotonic()
+            if due := [stream for stream in self._dirty if stream.due <= now]:
+                self._dirty.difference_update(due)
+                await self._flush(due)
+            if not self._dirty:
+                self._work.clear()
+            await asyncio.sleep(STEP)
+
+    async def _flush(self, streams: list[Stream]) -> None:
+        now = time.monotonic()
+        entries: list[Entry] = []
+        batches: list[tuple[Stream, bytes]] = []
+        for stream in streams:
+            stream.due = now + TICK
+            events = merged(stream.take(), most=ENTRY_CHARACTERS)
+            data = encode(events)
+            last = bool(events) and events[-1].is_last
+            if events:
+                entries.append(Entry(stream.generation_id, stream.attempt, events[-1].seq, data, last))
+            if last or stream.wanted_until > now or stream.owes_tip:
+                batches.append((stream, data))
+                stream.owes_tip = False
+        await self._append(entries)
+        for stream, data in batches:
+            await self._tell(
+                f"gen.{stream.generation_id}",
+                {"type": "hub.batch", "generation": str(stream.generation_id), "events": data}
+                | {"attempt": stream.attempt, "tip": stream.seq},
+            )
+
+    async def _append(self, entries: list[Entry]) -> None:
+        refused: list[Entry] = []
+        try:
+            if entries:
+                refused = await self._log.append(entries)
+        except AWAY as exc:
+            if not self._log_away:
+                log.warning("the replay log is away; replies go on without it", extra={"reason": repr(exc)})
+            self._log_away = True
+        else:
+            self._log_away = False
+        for entry in entries:
+            if stream := self._streams.get(entry.generation_id):
+                stream.flushed()
+        for entry in refused:
+            if (stream := self._streams.get(entry.generation_id)) and stream.attempt == entry.attempt:
+                log.warning("fenced: a later attempt writes this generation", extra={"id": str(entry.generation_id)})
+                stream.on_fenced()
+
+    # --- the readers' side ---------------------------------------------------
+
+    def listen(self, generation_id: UUID, *, attempt: int, after: int, standing: Standing) -> Listener:
+        """A listener from number `after` of `attempt` (0, 0: from the start, whichever attempt that is).
+
+        `standing` reads how the generation stands in the database; it is asked when the log does not serve.
+        """
+        return Listener(self, generation_id, attempt=attempt, after=after, standing=standing)
+
+    def listeners(self, generation_id: UUID) -> tuple[Listener, ...]:
+        """Everyone in this process who reads this generation now."""
+        topic = self._topics.get(generation_id)
+        return tuple(topic.listeners) if topic else ()
+
+    async def enter(self, listener: Listener) -> None:
+        """Subscribe first, so that nothing falls between the log and the live events."""
+        topic = self._topics.setdefault(listener.generation_id, _Topic())
+        topic.listeners.add(listener)
+        if settings.REDIS_URL and not topic.joined and listener.generation_id not in self._streams:
+            topic.joined = True
+            await self._join(f"gen.{listener.generation_id}")
+
+    async def leave(self, listener: Listener) -> None:
+        """Unsubscribe; the generation goes on without us."""
+        topic = self._topics.get(listener.generation_id)
+        if topic is None:
+            return
+        topic.listeners.discard(listener)
+        if not topic.listeners:
+            del self._topics[listener.generation_id]
+            if topic.joined:
+                await self._part(f"gen.{listener.generation_id}")
+
+    async def kept(self, generation_id: UUID, *, attempt: int, after: int) -> list[Event]:
+        """What the log still has after a number; nothing when the log is away."""
+        try:
+            return await self._log.read(generation_id, attempt=attempt, after=after)
+        except AWAY:
+            return []
+
+    def heard_of_owner(self, generation_id: UUID, owner: str) -> None:
+        """The database says who writes a generation: ask that worker to send it here."""
+        topic = self._topics.get(generation_id)
+        if topic and owner and owner != self.channel:
+            topic.owner = owner
+            self._ask(generation_id, topic)
+
+    def _ask(self, generation_id: UUID, topic: _Topic) -> None:
+        topic.asked_at = time.monotonic()
+        wish = {"type": "hub.wanted", "generation": str(generation_id)}
+        spawn(self.send_to(topic.owner, wish), name=f"ask for {generation_id}")
+
+    async def _watch_the_quiet(self) -> None:
+        while True:
+            await asyncio.sleep(QUIET / 2)
+            now = time.monotonic()
+            elsewhere = {i: topic for i, topic in self._topics.items() if topic.joined and i not in self._streams}
+            for generation_id, topic in elsewhere.items():
+                if topic.owner and topic.asked_at + INTEREST / 3 < now:
+                    self._ask(generation_id, topic)
+            quiet = [i for i, topic in elsewhere.items() if topic.heard_at + QUIET <= now]
+            if not quiet:
+                continue
+            try:
+                ends = await self._log.ends(quiet)
+            except AWAY:
+                ends = [None] * len(quiet)
+            for generation_id, end in zip(quiet, ends, strict=True):
+                elsewhere[generation_id].heard_at = now
+                for listener in self.listeners(generation_id):
+                    # Nothing kept may mean that it was lost: the listener asks the database then.
+                    if end is None or end > (listener.attempt, listener.last):
+                        listener.nudge()
+
+    # --- conversations: somebody began a turn --------------------------------
+
+    async def watch(self, conversation_id: UUID, watcher: Watcher) -> None:
+        """Have `watcher` called with what is announced about a conversation, by any worker."""
+        watchers = self._watchers.setdefault(conversation_id, set())
+        if not watchers and settings.REDIS_URL:
+            await self._join(f"conv.{conversation_id}")
+        watchers.add(watcher)
+
+    async def unwatch(self, conversation_id: UUID, watcher: Watcher) -> None:
+        """The reverse of `watch`."""
+        watchers = self._watchers.get(conversation_id)
+        if watchers is None:
+            return
+        watchers.discard(watcher)
+        if not watchers:
+            del self._watchers[conversation_id]
+            if settings.REDIS_URL:
+                await self._part(f"conv.{conversation_id}")
+
+    async def announce(self, conversation_id: UUID, news: dict[str, Any]) -> None:
+        """Tell every watcher of a conversation, here and elsewhere."""
+        self._tell_watchers(conversation_id, news)
+        if settings.REDIS_URL:
+            await self._tell(
+                f"conv.{conversation_id}",
+                {"type": "hub.news", "conversation": str(conversation_id), "from": self.channel, "news": news},
+            )
+
+    def _tell_watchers(self, conversation_id: UUID, news: dict[str, Any]) -> None:
+        for watcher in tuple(self._watchers.get(conversation_id, ())):
+            watcher(news)
+
+    # --- the channel layer ---------------------------------------------------
+
+    async def send_to(self, channel: str, message: dict[str, Any]) -> None:
+        """Send to one other worker's hub; lost if it is gone, which nobody relies upon."""
+        try:
+            await self._layer.send(channel, message)
+        except AWAY as exc:
+            log.warning("the channel layer is away", extra={"reason": repr(exc)})
+
+    async def _tell(self, group: str, message: dict[str, Any]) -> None:
+        if not settings.REDIS_URL:
+            return
+        try:
+            await self._layer.group_send(group, message)
+        except AWAY as exc:
+            log.warning("the channel layer is away", extra={"reason": repr(exc)})
+
+    async def _join(self, group: str) -> None:
+        try:
+            await self._layer.group_add(group, self.channel)
+        except AWAY as exc:
+            log.warning("the channel layer is away", extra={"reason": repr(exc)})
+
+    async def _part(self, group: str) -> None:
+        try:
+            await self._layer.group_discard(group, self.channel)
+        except AWAY as exc:
+            log.warning("the channel layer is away", extra={"reason": repr(exc)})
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                message = await self._layer.receive(self.channel)
+            except AWAY as exc:
+                log.warning("the channel layer is away", extra={"reason": repr(exc)})
+                await asyncio.sleep(1)
+                continue
+            try:
+                self._handle(message)
+            except Exception:  # one bad message must not silence the worker
+                log.exception("a message from another worker could not be handled", extra={"type": message.get("type")})
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "hub.batch":
+                self._receive_batch(UUID(message["generation"]), message)
+            case "hub.wanted":
+                if stream := self._streams.get(UUID(message["generation"])):
+                    stream.wanted_until = time.monotonic() + INTEREST
+                    stream.owes_tip = True
+                    self.mark(stream)
+            case "hub.news":
+                if message["from"] != self.channel:
+                    self._tell_watchers(UUID(message["conversation"]), message["news"])
+            case "hub.stop":
+                self.on_stop(UUID(message["generation"]))
+
+    def _receive_batch(self, generation_id: UUID, message: dict[str, Any]) -> None:
+        if generation_id in self._streams:
+            return  # our own, heard because somebody here followed before we began to write
+        topic = self._topics.get(generation_id)
+        if topic is None:
+            return
+        topic.heard_at = time.monotonic()
+        events = decode(message["events"])
+        tip = (message["attempt"], message["tip"])
+        for listener in tuple(topic.listeners):
+            for event in events:
+                listener.push(event)
+            if not events and tip > (listener.attempt, listener.last):
+                listener.nudge()
+
+
+_hubs: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = weakref.WeakKeyDictionary()
+
+
+async def hub() -> Hub:
+    """The hub of this process's event loop, started at its first use."""
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+        await _hubs[loop].start()
+    return _hubs[loop]
