@@ -4,6 +4,7 @@ The people tests speak of are in `cast.py`. A test that touches the database fro
 `@pytest.mark.django_db(transaction=True)`: only what is committed can be seen across connections.
 """
 
+import signal
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 
@@ -94,6 +95,6 @@ def mock_ai_api() -> Iterator[str]:
 
     command = [str(fetched.MOCK_PYTHON), "-m", "uvicorn", "app.openai_app:app", "--host", servers.HOST]
     with servers.folder() as home:
-        stop = servers.signal.SIGTERM
-        with servers.running([*command, f"--port={port}"], log=home / "log", answers=answers, stop=stop, cwd=home):
+        log = home / "log"
+        with servers.running([*command, f"--port={port}"], log=log, answers=answers, stop=signal.SIGTERM, cwd=home):
             yield f"http://{servers.HOST}:{port}/v1"

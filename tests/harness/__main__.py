@@ -73,10 +73,8 @@ def pytest(stage: str, arguments: list[str], changes: Mapping[str, str]) -> Outc
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chatplatform-") as folder:
         report = Path(folder) / "junit.xml"
-        code = run(
-            [sys.executable, "-m", "pytest", f"--junitxml={report}", *arguments],
-            {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")} | changes,
-        )
+        inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+        code = run([sys.executable, "-m", "pytest", f"--junitxml={report}", *arguments], {**inherited, **changes})
         counts = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
         if report.is_file():
             for suite in ElementTree.parse(report).getroot().iter("testsuite"):  # noqa: S314  (pytest's own file)

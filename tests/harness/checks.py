@@ -41,7 +41,8 @@ class Check:
 
 def _scan(files: list[str], *options: str) -> list[str]:
     scanner = [PYTHON, "-m", "detect_secrets.pre_commit_hook", "--plugin", "tests/harness/vendor_keys.py"]
-    return [*scanner, *options, *files]
+    # Words in small letters are names of things: "password:changed", "secret-key".
+    return [*scanner, "--exclude-secrets", r"^[a-z][a-z_:. -]*$", *options, *files]
 
 
 def secret_scans() -> Iterator[Check]:
@@ -57,7 +58,7 @@ def secret_scans() -> Iterator[Check]:
         text=True,
     ).stdout
     files = [name for name in listed.split("\0") if name and os.path.isfile(name) and not name.endswith(".lock")]
-    guesses = ["Base64HighEntropyString", "HexHighEntropyString", "KeywordDetector"]
+    guesses = ["Base64HighEntropyString", "HexHighEntropyString", "KeywordDetector", "BasicAuthDetector"]
     without_guesses = [option for guess in guesses for option in ("--disable-plugin", guess)]
     yield Check("secrets: product", _scan([name for name in files if not name.startswith("tests/")]))
     yield Check("secrets: tests", _scan([name for name in files if name.startswith("tests/")], *without_guesses))
@@ -85,7 +86,7 @@ def main() -> int:
         for check in (each for each in all_checks() if each.name.startswith(asked)):
             print(f"{check.name} …", end=" ", flush=True)
             began = time.monotonic()
-            environment = os.environ | {"DATA_DIR": folder} | check.changes
+            environment = {**os.environ, "DATA_DIR": folder, **check.changes}
             ran = subprocess.run(
                 check.command, env=environment, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )

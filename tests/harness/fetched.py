@@ -52,9 +52,11 @@ def install_mock_ai_api() -> None:
             return
         say("Installing mock-ai-api, a vendor to test against, into .venvs/mock-ai-api …")
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--clear", environment], check=True)
-        asked = ["install", "--quiet", "--require-hashes", "--requirement", MOCK_LOCK]
+        python, lock = str(MOCK_PYTHON), str(MOCK_LOCK)
+        asked = ["install", "--quiet", "--require-hashes", "--requirement", lock]
+        settings = os.environ | {"PIP_USER": "0", "UV_SYSTEM_CERTS": "1"}
         try:
-            subprocess.run([sys.executable, "-m", "uv", "pip", *asked, "--python", MOCK_PYTHON], check=True)
+            subprocess.run([sys.executable, "-m", "uv", "pip", *asked, "--python", python], check=True, env=settings)
         except subprocess.CalledProcessError:
-            subprocess.run([sys.executable, "-m", "pip", "--python", MOCK_PYTHON, *asked], check=True)
+            subprocess.run([sys.executable, "-m", "pip", "--python", python, *asked], check=True, env=settings)
         shutil.copyfile(MOCK_LOCK, stamp)
