@@ -10,7 +10,6 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import orjson
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.pagination import BasePagination

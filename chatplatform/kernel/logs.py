@@ -18,6 +18,10 @@ CREDENTIALS = re.compile(
 )
 
 
+# These write whole addresses or headers at INFO, or a line for every connection.
+QUIET = ("httpx2", "httpcore2", "openai", "asyncio", "daphne", "huey", "uvicorn.error")
+
+
 def redact(text: str) -> str:
     """`text` with everything that looks like a credential blanked."""
     return CREDENTIALS.sub("[redacted]", text)
@@ -75,10 +79,8 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
         "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["quiet_access"]}},
         "root": {"handlers": ["out"], "level": level},
         "loggers": {
-            # These write whole addresses or headers at INFO.
-            **{name: {"level": "WARNING"} for name in ("httpx2", "httpcore2", "openai", "asyncio", "daphne")},
+            **{name: {"level": "WARNING"} for name in QUIET},
             "django.request": {"level": "ERROR"},
             "django.channels.server": {"level": "WARNING"},
-            "uvicorn.error": {"level": "INFO"},
         },
     }

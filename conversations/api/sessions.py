@@ -3,6 +3,7 @@
 from typing import cast
 from uuid import UUID
 
+from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -53,6 +54,10 @@ class SessionsView(GenericAPIView[Conversation]):
 
     serializer_class = SessionOut
 
+    def get_queryset(self) -> QuerySet[Conversation]:
+        archived = flag(self.request, "archived", default=False)
+        return queries.conversations_of(cast(User, self.request.user), archived=archived)
+
     @extend_schema(
         operation_id="sessions_list",
         parameters=[OpenApiParameter("archived", OpenApiTypes.BOOL, default=False)],
@@ -60,8 +65,7 @@ class SessionsView(GenericAPIView[Conversation]):
     )
     def get(self, request: Request) -> Response:
         """My conversations, the latest first."""
-        own = queries.conversations_of(cast(User, request.user), archived=flag(request, "archived", default=False))
-        page = self.paginate_queryset(own) or []
+        page = self.paginate_queryset(self.get_queryset()) or []
         return self.get_paginated_response([SessionOut(conversation).data for conversation in page])
 
     @extend_schema(operation_id="sessions_create", request=SessionIn, responses={201: SessionOut})

@@ -43,6 +43,8 @@ async def _reap_for_ever(own: Runner, exchange: Hub) -> None:
             await reap(own, exchange)
         except DatabaseError as exc:
             log.warning("the reaper cannot reach the database", extra={"reason": type(exc).__name__})
+        except Exception:  # whatever one row did to it, the others still need it
+            log.exception("the reaper failed by a defect of ours")
         await asyncio.sleep(LOOK_EVERY)
 
 
@@ -85,9 +87,7 @@ async def _end(generation: Generation, exchange: Hub) -> bool:
     generation.status, generation.error_code = ending.status, ending.error_code
     generation.length, generation.sha256 = ending.length, ending.sha256
     generation.message.tokens_output, generation.usage_estimated = ending.usage.output_tokens, True
-    stream = exchange.open_stream(generation.pk, attempt=attempt, on_fenced=lambda: None)
-    stream.emit("done", **terminal_data(generation))
-    await exchange.close_stream(stream)
+    await exchange.publish(generation.pk, Event("done", attempt, 1, 1, data=terminal_data(generation)))
     return True
 
 

@@ -100,8 +100,7 @@ def finish(generation: Generation, ending: Ending, *, seq: int, attempt: int | N
     that attempt, so that nothing the old one still sends is taken for current. False if it has ended already.
     """
     ended = Generation.objects.end(
-        generation.pk,
-        attempt=generation.attempt,
+        generation,
         status=ending.status,
         seq=seq,
         finish_reason=ending.finish_reason,

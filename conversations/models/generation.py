@@ -48,11 +48,10 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
             )
         )
 
-    def end(self, generation_id: UUID, *, attempt: int, status: str, **fields: Any) -> bool:
-        """Move a live generation of this attempt to a terminal state. False if it has ended or been taken over."""
-        return bool(
-            self.alive().filter(pk=generation_id, attempt=attempt).update(status=status, finished_at=Now(), **fields)
-        )
+    def end(self, generation: "Generation", *, status: str, **fields: Any) -> bool:
+        """Move a live generation to a terminal state. False if it has ended, or a later attempt has taken over."""
+        current = self.alive().filter(pk=generation.pk, attempt=generation.attempt)
+        return bool(current.update(status=status, finished_at=Now(), **fields))
 
 
 def lease_end() -> Any:

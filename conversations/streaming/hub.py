@@ -172,10 +172,14 @@ class Listener:
         # Number 1 is known to whoever was accepted, even before the writer has begun.
         if stream and (stream.attempt, max(stream.seq, 1)) < (self.attempt, self.last):
             self.attempt, self.last, whole = 0, 0, False  # a number that was never given out
-        if self.ended or (whole and (fresh or stream)):
+        if self.ended or (whole and stream):
+            return items
+        if whole and fresh and self._hub.knows_owner(self.generation_id):
             return items
         snapshot = stream.snapshot() if stream else await self._standing()
         self._hub.heard_of_owner(self.generation_id, snapshot.owner)
+        if whole and fresh:
+            return items
         if (snapshot.attempt, snapshot.seq) > (self.attempt, self.last) or snapshot.last:
             self.recovered = False
             self.attempt, self.last = snapshot.attempt, snapshot.seq
@@ -255,6 +259,14 @@ class Hub:
             del self._streams[stream.generation_id]
         self._log.forget(stream.generation_id)
 
+    async def publish(self, generation_id: UUID, event: Event) -> None:
+        """Give out one event of an attempt that nobody writes: the end that a reaper makes."""
+        for listener in self.listeners(generation_id):
+            listener.push(event)
+        data = encode([event])
+        await self._append([Entry(generation_id, event.attempt, event.seq, data, event.is_last)])
+        await self._tell_followers(generation_id, data, event.attempt, event.seq)
+
     def mark(self, stream: Stream) -> None:
         """The stream has something to flush."""
         self._dirty.add(stream)
@@ -291,11 +303,11 @@ class Hub:
                 stream.owes_tip = False
         await self._append(entries)
         for stream, data in batches:
-            await self._tell(
-                f"gen.{stream.generation_id}",
-                {"type": "hub.batch", "generation": str(stream.generation_id), "events": data}
-                | {"attempt": stream.attempt, "tip": stream.seq},
-            )
+            await self._tell_followers(stream.generation_id, data, stream.attempt, stream.seq)
+
+    async def _tell_followers(self, generation_id: UUID, data: bytes, attempt: int, tip: int) -> None:
+        batch = {"type": "hub.batch", "generation": str(generation_id), "events": data, "attempt": attempt, "tip": tip}
+        await self._tell(f"gen.{generation_id}", batch)
 
     async def _append(self, entries: list[Entry]) -> None:
         refused: list[Entry] = []
@@ -356,6 +368,11 @@ class Hub:
         except AWAY:
             return []
 
+    def knows_owner(self, generation_id: UUID) -> bool:
+        """Whether the worker that writes a generation has been asked to send it here."""
+        topic = self._topics.get(generation_id)
+        return topic is not None and bool(topic.owner)
+
     def heard_of_owner(self, generation_id: UUID, owner: str) -> None:
         """The database says who writes a generation: ask that worker to send it here."""
         topic = self._topics.get(generation_id)
@@ -374,7 +391,10 @@ class Hub:
             now = time.monotonic()
             elsewhere = {i: topic for i, topic in self._topics.items() if topic.joined and i not in self._streams}
             for generation_id, topic in elsewhere.items():
-                if topic.owner and topic.asked_at + INTEREST / 3 < now:
+                if not topic.owner:
+                    for listener in self.listeners(generation_id):
+                        listener.nudge()  # nobody had claimed it yet when it looked
+                elif topic.asked_at + INTEREST / 3 < now:
                     self._ask(generation_id, topic)
             quiet = [i for i, topic in elsewhere.items() if topic.heard_at + QUIET <= now]
             if not quiet:

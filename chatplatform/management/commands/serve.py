@@ -28,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--jobs", action="store_true", help="run background jobs in this process too")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        log.info("serving", extra={name: options[name] for name in ("server", "host", "port", "jobs")})
         jobs = consume_inside() if options["jobs"] else None
         try:
             serve = run_daphne if options["server"] == "daphne" else run_uvicorn
