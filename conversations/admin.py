@@ -36,6 +36,7 @@ class MessageInline(ReadOnly, TabularInline):  # type: ignore[misc]
     ordering = ("created_at",)
     extra = 0
     show_change_link = True
+    hide_title = True
     per_page = 50
 
     @admin.display(description=words("text", "内容"))
@@ -121,7 +122,7 @@ class GenerationAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
         "user",
         "model",
         "params",
-        "state",
+        "status",
         "attempt",
         "finish_reason",
         "error_code",
@@ -143,7 +144,7 @@ class GenerationAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
         (None, {"fields": ("id", "conversation", "message", "user", "model", "params")}),
         (
             words("How it ended", "结果"),
-            {"fields": ("state", "finish_reason", "error_code", "stop_requested_at", "length", "sha256")},
+            {"fields": ("status", "finish_reason", "error_code", "stop_requested_at", "length", "sha256")},
         ),
         (words("Timings", "耗时"), {"fields": ("created_at", "waited", "answered", "took", "events")}),
         (

@@ -59,7 +59,9 @@ class EnvelopeRenderer(BaseRenderer):
         if response is None or not response.exception:
             meta = getattr(response, "meta", None)
             data = {"success": True, "data": data} | ({"meta": meta} if meta else {})
-        return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+        # The browsable API asks for lines that a person can read.
+        indent = orjson.OPT_INDENT_2 if (renderer_context or {}).get("indent") else 0
+        return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z | indent)
 
 
 def error_body(error: errors.AppError) -> dict[str, Any]:
