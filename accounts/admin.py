@@ -21,6 +21,7 @@ from accounts.models import AuditEntry, Device, User
 from accounts.services import tokens
 from accounts.services.login import prove
 from accounts.services.suspension import restore, suspend
+from chatplatform.kernel.admin import ReadOnly
 from chatplatform.kernel.errors import AppError, BadCredentials
 from chatplatform.kernel.words import words
 
@@ -51,19 +52,6 @@ class NewUserForm(UserCreationForm):  # type: ignore[misc]
     class Meta:
         model = User
         fields = ("email", "nickname")
-
-
-class ReadOnly:
-    """Nothing is added, changed or deleted here."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class DeviceInline(ReadOnly, TabularInline):  # type: ignore[misc]
