@@ -191,6 +191,18 @@ async def _absurd_usage(exchange: Exchange) -> None:
     await exchange.words(usage={"prompt_tokens": -5, "completion_tokens": 10**18, "cached_tokens": 10**18})
 
 
+@mode("usage-of-zeros")
+async def _usage_of_zeros(exchange: Exchange) -> None:
+    await exchange.words(usage={"prompt_tokens": 0, "completion_tokens": None})
+
+
+@mode("second-choice")
+async def _second_choice(exchange: Exchange) -> None:
+    unasked = delta("no", finish="length")
+    unasked["choices"][0]["index"] = 1
+    await exchange.body(sse(delta("yes")), sse(unasked), FINISH, DONE)
+
+
 @mode("usage-in-choice")
 async def _usage_in_choice(exchange: Exchange) -> None:
     last = delta(finish="stop")

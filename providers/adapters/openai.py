@@ -99,7 +99,7 @@ class Delta(msgspec.Struct, gc=False):
 
 
 class Choice(msgspec.Struct, gc=False):
-    index: int = 0
+    index: int | None = None
     delta: Delta | None = None
     finish_reason: str | None = None
     usage: Counts | None = None  # where Moonshot counts
@@ -237,7 +237,7 @@ class _Answer:
                 raise failure_from(chunk.error)
             self._counts = chunk.usage or self._counts
             for choice in chunk.choices or ():
-                if choice.index == 0:
+                if not choice.index:  # more than one answer was not asked for
                     if choice.delta is not None:
                         yield from self._said(choice.delta)
                     self._counts = choice.usage or self._counts
@@ -252,8 +252,8 @@ class _Answer:
             yield TextDelta(text)
         if self.reason is None:
             raise VendorTruncated
-        if self._counts is not None:
-            yield UsageReport(self._counts.usage())
+        if self._counts is not None and (usage := self._counts.usage()) != Usage():  # all zeros is no count
+            yield UsageReport(usage)
         yield Finished(self.reason)
 
     def _said(self, delta: Delta) -> Iterator[StreamEvent]:

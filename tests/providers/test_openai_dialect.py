@@ -164,6 +164,8 @@ ANSWERS: dict[str, list[StreamEvent]] = {
     "cached": [*SAID, UsageReport(Usage(input_tokens=12, output_tokens=5, cached_tokens=7)), STOPPED],
     "cached-deepseek": [*SAID, UsageReport(Usage(input_tokens=12, output_tokens=5, cached_tokens=7)), STOPPED],
     "absurd-usage": [*SAID, UsageReport(Usage(output_tokens=10**9)), STOPPED],
+    "usage-of-zeros": [*SAID, STOPPED],
+    "second-choice": [TextDelta("yes"), STOPPED],
     "usage-in-choice": [*SAID, COUNTED, STOPPED],
     "finish-length": [*SAID, Finished(FinishReason.LENGTH)],
     "finish-content_filter": [*SAID, Finished(FinishReason.CONTENT_FILTER)],
