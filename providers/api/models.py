@@ -3,7 +3,7 @@
 from typing import Any, cast
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
@@ -72,14 +72,16 @@ class Models(ListAPIView[AIModel]):
 
     serializer_class = ModelOut
 
+    def get_queryset(self) -> QuerySet[AIModel]:
+        return offered(cast(User, self.request.user), vendor=self.request.query_params.get("provider") or None)
+
     @extend_schema(
         summary="List the models you may call",
         tags=["models"],
         parameters=[OpenApiParameter("provider", str, description="Only this vendor's.")],
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        rows = offered(cast(User, request.user), vendor=request.query_params.get("provider") or None)
-        page = self.paginate_queryset(rows)
+        page = self.paginate_queryset(self.get_queryset())
         shown = ModelOut(page, many=True, context={"default": _default_for(cast(User, request.user))})
         return self.get_paginated_response(shown.data)
 
