@@ -44,6 +44,21 @@ LONGEST_QUOTE = 200
 # --- echo -----------------------------------------------------------------
 
 
+CODE = """\
+```python
+async with websockets.connect(f"wss://chat.example.com/ws/chat?ticket={ticket}") as socket:
+    await socket.send(json.dumps({"type": "message", "data": {"content": "Show me a table"}}))
+    async for text in socket:
+        frame = json.loads(text)
+        if frame["type"] == "stream":
+            print(frame["data"]["content"], end="")
+        elif frame["type"] == "done":
+            break
+```
+
+"""
+
+
 class Phrases(msgspec.Struct, frozen=True):
     """What `echo` can say, in one language."""
 
@@ -73,20 +88,7 @@ ENGLISH = Phrases(
         "shown apart from the answer, and it is not sent back with the next question. That is enough thought for an "
         "echo."
     ),
-    code=(
-        "This is a block of code:\n\n"
-        "```python\n"
-        "from openai import OpenAI\n\n"
-        'client = OpenAI(base_url="https://chat.example.com/v1", api_key="cp-…")\n'
-        "stream = client.chat.completions.create(\n"
-        '    model="scripted/echo",\n'
-        '    messages=[{"role": "user", "content": "Show me a table"}],\n'
-        "    stream=True,\n"
-        ")\n"
-        "for chunk in stream:\n"
-        '    print(chunk.choices[0].delta.content or "", end="")\n'
-        "```\n\n"
-    ),
+    code=f"This is a block of code:\n\n{CODE}",
     table=(
         "This is a table:\n\n"
         "| When this happens | This is what becomes of the reply |\n"
@@ -94,7 +96,7 @@ ENGLISH = Phrases(
         "| the line drops | it goes on, and is complete when you are back |\n"
         "| you press stop | what is there stays |\n"
         "| the vendor fails before the first word | another key is tried |\n"
-        "| the vendor fails after it | you are told, and can let it continue |\n\n"
+        "| the vendor fails after it | you are told, and keep what there is |\n\n"
     ),
     long="This is a long answer. Its lines are numbered, so that a missing or a doubled one would be seen.\n\n",
     line="{number}. This is line {number} of {total}; wherever the connection drops, line {next} comes after it.\n",
@@ -113,20 +115,7 @@ ZH = Phrases(
         "用户想看看思考过程。推理模型在回答之前会先给自己写下这一部分；它与答案分开显示，也不会随下一个问题发回。"
         "对一个回声来说，想到这里就够了。"
     ),
-    code=(
-        "这是一段代码：\n\n"
-        "```python\n"
-        "from openai import OpenAI\n\n"
-        'client = OpenAI(base_url="https://chat.example.com/v1", api_key="cp-…")\n'
-        "stream = client.chat.completions.create(\n"
-        '    model="scripted/echo",\n'
-        '    messages=[{"role": "user", "content": "给我看一个表格"}],\n'
-        "    stream=True,\n"
-        ")\n"
-        "for chunk in stream:\n"
-        '    print(chunk.choices[0].delta.content or "", end="")\n'
-        "```\n\n"
-    ),
+    code=f"这是一段代码：\n\n{CODE}",
     table=(
         "这是一个表格：\n\n"
         "| 发生的情况 | 回复会怎样 |\n"
@@ -134,7 +123,7 @@ ZH = Phrases(
         "| 网络断开 | 继续生成，您回来时内容完整 |\n"
         "| 您点击停止 | 已生成的内容保留 |\n"
         "| 服务商在第一个字之前出错 | 自动换用其他密钥 |\n"
-        "| 服务商在此之后出错 | 会告知您，并可以继续生成 |\n\n"
+        "| 服务商在此之后出错 | 会告知您，并保留已有内容 |\n\n"
     ),
     long="这是一个很长的回答。每一行都有编号，缺行或重行一眼就能看出来。\n\n",
     line="{number}. 这是第 {number} 行，共 {total} 行；无论连接在哪里断开，接下来都是第 {next} 行。\n",
