@@ -4,7 +4,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from accounts.models import User
 from chatplatform.kernel import errors
 from chatplatform.kernel.api import whole_number
+from chatplatform.kernel.schema import META_BEFORE
 from chatplatform.kernel.words import words
 from conversations import queries
 from conversations.models import Generation, Message
@@ -29,6 +30,7 @@ class GenerationOut(serializers.Serializer[Generation]):
     error = serializers.SerializerMethodField(help_text="What went wrong, in the language of the request.")
     length = serializers.IntegerField()
     sha256 = serializers.CharField(allow_blank=True)
+    usage_estimated = serializers.BooleanField()
 
     def get_error(self, generation: Generation) -> dict[str, Any] | None:
         return errors.in_words(generation.error_code) if generation.error_code else None
@@ -51,15 +53,18 @@ class MessageOut(serializers.Serializer[Message]):
     client_message_id = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
     generation = GenerationOut(allow_null=True, default=None)
+    status = serializers.SerializerMethodField()
 
-    def to_representation(self, message: Message) -> Any:
-        shown = super().to_representation(message)
-        shown["status"] = shown["generation"]["status"] if shown["generation"] else Generation.Status.COMPLETED
-        return shown
+    @extend_schema_field(serializers.ChoiceField(choices=Generation.Status.choices))
+    def get_status(self, message: Message) -> str:
+        generation: Generation | None = getattr(message, "generation", None)
+        return str(generation.status if generation else Generation.Status.COMPLETED)
 
 
 class HistoryView(APIView):
     """`/api/v1/messages/session/{session_id}`."""
+
+    meta_schema = META_BEFORE
 
     @extend_schema(
         operation_id="messages_history",

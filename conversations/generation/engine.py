@@ -156,7 +156,7 @@ class Writing:
             status = Status.STOPPED
         elif interrupted or has_text:
             status = Status.INTERRUPTED
-            self.error = self.error or errors.Unavailable()
+            self.error = self.error or (errors.WorkerLost() if interrupted else errors.VendorTruncated())
         else:
             status = Status.FAILED
             self.error = self.error or errors.VendorTruncated()

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 import weakref
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -124,6 +125,12 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         for conversation_id in self.watched:
             await self.hub.unwatch(conversation_id, self._conversation_news)
         await cancel(*self.following.values())
+
+    async def send(self, *args: Any, **options: Any) -> None:
+        """Send a frame. To somebody who has just gone it is lost in silence: `disconnect` follows, and what they missed
+        they read when they are back."""
+        with suppress(OSError):
+            await super().send(*args, **options)
 
     # --- what comes in ---------------------------------------------------------
 

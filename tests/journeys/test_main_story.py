@@ -40,6 +40,8 @@ async def test_register_sign_in_send_and_read_the_reply_as_it_is_written(worker)
 async def test_an_oversized_frame_closes_the_socket_and_not_the_server(worker):
     phone = await worker.phone(worker.register())
     await phone.line.send("x" * 100_000)
+    assert (await phone.next())["data"]["code"] == "TOO_LARGE"
+    await phone.line.send("x" * 400_000)
     assert await phone.closed() in (1009, None)
 
     other = await worker.phone(worker.register())

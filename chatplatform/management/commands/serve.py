@@ -10,8 +10,9 @@ from chatplatform.kernel.tasks import consume_inside
 
 log = logging.getLogger(__name__)
 
-# Bytes of one frame or message from a client; both servers' defaults are a megabyte and more.
-FRAME_BYTES = 64 * 1024
+# Bytes of one frame from a client that a server takes in at all. Above our own limit, which answers with an error that
+# says so: a client whose socket is simply closed would send the same again.
+FRAME_BYTES = 256 * 1024
 HANDSHAKE_SECONDS = 5
 PING_EVERY, PONG_WITHIN = 20, 20
 # How long a connection may take to end after the stop signal.
