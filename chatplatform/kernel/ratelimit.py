@@ -4,6 +4,7 @@ The arithmetic is the `limits` library's moving window; the numbers and their re
 """
 
 import asyncio
+import threading
 import time
 import weakref
 from dataclasses import dataclass
@@ -22,8 +23,16 @@ from chatplatform.kernel.errors import RateLimited
 SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
 
 
-@cache
+_making = threading.Lock()
+
+
 def _sync() -> MovingWindowRateLimiter:
+    with _making:  # threads that come first together must not each get counters of their own
+        return _made()
+
+
+@cache
+def _made() -> MovingWindowRateLimiter:
     return MovingWindowRateLimiter(storage_from_string(settings.REDIS_URL) if settings.REDIS_URL else MemoryStorage())
 
 
@@ -45,9 +54,9 @@ def _async() -> AsyncMovingWindow:
 
 def forget_everything() -> None:
     """Drop all counters and connections; between tests."""
-    if _sync.cache_info().currsize:
+    if _made.cache_info().currsize:
         _sync().storage.reset()
-    _sync.cache_clear()
+    _made.cache_clear()
     _limiters.clear()
 
 
