@@ -150,6 +150,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("sqlite", "postgres"), help="run one of the two stages")
     options, arguments = parser.parse_known_args()
     os.chdir(fetched.ROOT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job begins with it ignored
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     try:
