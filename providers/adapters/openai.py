@@ -237,12 +237,19 @@ class _Answer:
                 raise failure_from(chunk.error)
             self._counts = chunk.usage or self._counts
             for choice in chunk.choices or ():
-                if not choice.index:  # more than one answer was not asked for
-                    if choice.delta is not None:
-                        yield from self._said(choice.delta)
-                    self._counts = choice.usage or self._counts
-                    if choice.finish_reason:
-                        self._finish(choice.finish_reason)
+                if choice.index:
+                    continue  # more than one answer was not asked for
+                if (delta := choice.delta) is not None:
+                    thinking = getattr(delta, self._thinking_field)
+                    if thinking and (thinking := self._thinking.feed(thinking)):
+                        self._grow(thinking)
+                        yield ThinkingDelta(thinking)
+                    if delta.content and (text := self._text.feed(delta.content)):
+                        self._grow(text)
+                        yield TextDelta(text)
+                self._counts = choice.usage or self._counts
+                if choice.finish_reason:
+                    self._finish(choice.finish_reason)
 
     def ending(self) -> Iterator[StreamEvent]:
         """The last events; VendorTruncated if the vendor gave no reason to stop."""
@@ -255,14 +262,6 @@ class _Answer:
         if self._counts is not None and (usage := self._counts.usage()) != Usage():  # all zeros is no count
             yield UsageReport(usage)
         yield Finished(self.reason)
-
-    def _said(self, delta: Delta) -> Iterator[StreamEvent]:
-        if (thinking := getattr(delta, self._thinking_field)) and (thinking := self._thinking.feed(thinking)):
-            self._grow(thinking)
-            yield ThinkingDelta(thinking)
-        if delta.content and (text := self._text.feed(delta.content)):
-            self._grow(text)
-            yield TextDelta(text)
 
     def _grow(self, text: str) -> None:
         self._length += len(text)

@@ -48,15 +48,14 @@ class EventReader:
         self._idle = patience.idle
         # When an answer, and not only signs of life, must have come.
         self._answer_by = asked_at + patience.first_token
-        self._answering = False
+        self._answering = self._heard = False
         self._waiting_until: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._expired = False
 
     def answering(self) -> None:
         """The first token is there: from now on it is the silence between bytes that counts."""
-        self._answering = True
-        self._answer_by = self._loop.time() + SECONDS_OF_COMMENTS
+        self._answering = self._heard = True
 
     def ending(self) -> None:
         """The last token is there: little patience is left for what follows."""
@@ -64,32 +63,34 @@ class EventReader:
 
     async def events(self) -> list[bytes] | None:
         """The data of the next events, empty if only a part of one came; None at the end of the stream."""
-        bytes_by = self._loop.time() + self._idle if self._answering else self._answer_by
-        data = await self._read(min(bytes_by, self._answer_by))
-        if not data:
-            return None
-        found = self._splitter.feed(data)
-        if found and self._answering:
-            self._answer_by = self._loop.time() + SECONDS_OF_COMMENTS
-        return found
-
-    async def end(self) -> None:
-        """Read the end of the message if it is near, so that the connection can be used again."""
-        with suppress(aiohttp.ClientError, TimeoutError):
-            await self._read(self._loop.time() + SECONDS_FOR_THE_END)
-
-    async def _read(self, until: float) -> bytes:
+        until = self._answer_by
+        if self._answering:
+            now = self._loop.time()
+            if self._heard:
+                self._answer_by = now + SECONDS_OF_COMMENTS
+            until = min(now + self._idle, self._answer_by)
         self._waiting_until = until
         if self._timer is None or until < self._timer.when():
             self._set_timer(until)
         try:
-            return await self._response.content.readany()
+            data = await self._response.content.readany()
         except aiohttp.ClientError:
             if self._expired:
                 raise TimeoutError from None
             raise
         finally:
             self._waiting_until = None
+        if not data:
+            return None
+        found = self._splitter.feed(data)
+        self._heard = bool(found)
+        return found
+
+    async def end(self) -> None:
+        """Read the end of the message if it is near, so that the connection can be used again."""
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with asyncio.timeout(SECONDS_FOR_THE_END):
+                await self._response.content.readany()
 
     def close(self) -> None:
         """Stop watching and let go of the response; what was not read is not wanted any more."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatplatform.kernel.errors import VendorGarbled
@@ -34,13 +34,26 @@ def by_the_book(stream: bytes) -> list[bytes]:
     return found
 
 
-FIELDS = (b"data: ", b"data:", b"data", b"data: y\n\n", b"event: e", b"id: 1", b":", b": c", b"\xef\xbb\xbf")
+FIELDS = (
+    b"data: ",
+    b"data:",
+    b"data",
+    b"data: {y}\n\n",
+    b"data: \n\n",
+    b"event: e",
+    b"id: 1",
+    b":",
+    b": c",
+    b"\xef\xbb\xbf",
+)
 LINE_ENDS = (b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b"\r\r")
 REST = (b"x", b"{}", b" ", b"\xff", "你".encode())
 STREAMS = st.lists(st.sampled_from((*FIELDS, *LINE_ENDS, *REST)), max_size=40).map(b"".join)
 
 
 @given(STREAMS, st.lists(st.integers(0, 200), max_size=30))
+@example(b"data: \n\n", [])
+@example(b"data: {y}\n\n\xef\xbb\xbfdata: {y}\n\n", [11])
 def test_the_events_are_those_of_the_standard_wherever_the_bytes_are_cut(stream: bytes, cuts: list[int]) -> None:
     edges = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
     pieces = [stream[start:end] for start, end in pairwise(edges)]
