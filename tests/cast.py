@@ -91,7 +91,7 @@ class Api:
         client.handler = application()
         told: dict[str, Any] = self.environ | environ
         answer = client.generic(method, path, raw, content_type="application/json", **told)
-        is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+        is_json = answer.content and answer.headers.get("Content-Type", "").startswith("application/json")
         return Answer(
             status=answer.status_code,
             body=answer.json() if is_json else answer.content.decode(),
