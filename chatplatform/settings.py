@@ -291,12 +291,13 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
+# Sub-domains, preloading and the redirect to https are the operator's to decide: they bind the whole domain, and the
+# proxy in front usually redirects.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 if PRODUCTION:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
     SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", default=31536000)
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
-    SECURE_SSL_REDIRECT = env.flag("SSL_REDIRECT", default=False)  # the proxy in front usually does it
+    SECURE_SSL_REDIRECT = env.flag("SSL_REDIRECT", default=False)
 
 # --- Files served by ourselves -------------------------------------------
 STATIC_URL = "/static/"

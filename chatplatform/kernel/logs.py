@@ -81,6 +81,8 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
         "loggers": {
             **{name: {"level": "WARNING"} for name in QUIET},
             "django.request": {"level": "ERROR"},
+            # Anybody can send a wrong Host header, and scanners do.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "django.channels.server": {"level": "WARNING"},
         },
     }
