@@ -37,7 +37,7 @@ bench: .venv/dev ## Measure the server beside others, as ratios
 	@$(PY) -m tests.bench $(ARGS)
 
 interop: .venv/dev ## Try the server with clients and vendors that others wrote
-	@$(PY) -m tests.harness tests/interop $(ARGS)
+	@$(PY) -m tests.harness --only sqlite tests/interop -m "litellm or not litellm" $(ARGS)
 
 up: ## Start everything in containers: server, jobs, PostgreSQL, Redis, nginx
 	@docker compose --file docker/compose.yaml up --build $(ARGS)
@@ -47,6 +47,7 @@ lock: .venv/uv ## Choose the versions of all packages anew; ARGS=--upgrade takes
 	@$(call compile,-c requirements.lock requirements-dev.txt,requirements-dev.lock)
 	@echo 'uv~=0.13' | $(call compile,-,requirements-uv.lock)
 	@echo 'mock-ai-api==0.1.1' | $(call compile,-,tests/harness/mock-ai-api.lock)
+	@echo 'litellm[proxy]==1.106.2' | $(call compile,-,tests/harness/litellm.lock)
 
 # One lock for Linux and macOS and every Python we support, with the hashes of all files. A release has to stand for a
 # week before it is taken: a hijacked one is usually found by then.

@@ -87,13 +87,13 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def mock_ai_api() -> Iterator[str]:
     """The address of somebody else's OpenAI-compatible mock; models end in `:mock-text`, `:mock-401` and so on."""
-    fetched.install_mock_ai_api()
+    python = str(fetched.beside(fetched.MOCK))
     port = servers.free_port()
 
     def answers() -> None:
         urllib.request.urlopen(f"http://{servers.HOST}:{port}/health", timeout=2).close()
 
-    command = [str(fetched.MOCK_PYTHON), "-m", "uvicorn", "app.openai_app:app", "--host", servers.HOST]
+    command = [python, "-m", "uvicorn", "app.openai_app:app", "--host", servers.HOST]
     with servers.folder() as home:
         log = home / "log"
         with servers.running([*command, f"--port={port}"], log=log, answers=answers, stop=signal.SIGTERM, cwd=home):

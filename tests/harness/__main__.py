@@ -105,7 +105,7 @@ def test(only: str | None, arguments: list[str]) -> int:
     whole = not only and not arguments
     if whole:
         fetched.install_chromium()
-        fetched.install_mock_ai_api()
+        fetched.beside(fetched.MOCK)
         subprocess.run([sys.executable, "-m", "coverage", "erase"], check=True)
         arguments = ["--cov", "--cov-report="]
     outcomes: list[Outcome] = []

@@ -1,4 +1,4 @@
-"""What tests need and no lock of ours installs: a browser, and a mock vendor that somebody else wrote."""
+"""What tests need and no lock of ours installs: a browser, and servers that somebody else wrote."""
 
 import fcntl
 import os
@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MOCK_LOCK = Path(__file__).with_name("mock-ai-api.lock")
-# An environment of its own: it pins a web framework that is none of ours.
-MOCK_PYTHON = ROOT / ".venvs" / "mock-ai-api" / "bin" / "python"
+LOCKS = Path(__file__).parent
+# Vendors to test against, each with a lock and an environment of its own: they pin frameworks that are none of ours.
+MOCK, LITELLM = "mock-ai-api", "litellm"
 
 HOW_TO_GET_CHROMIUM = (
     "There is no Chromium on this machine. Install it (Debian, Ubuntu: sudo apt-get install chromium) "
@@ -41,22 +41,24 @@ def install_chromium() -> None:
             say(f"{' '.join(command)} failed.")
 
 
-def install_mock_ai_api() -> None:
-    """Install mock-ai-api beside our own packages, unless the locked version is there already."""
-    environment = MOCK_PYTHON.parent.parent
-    stamp = environment / "installed.lock"
+def beside(name: str) -> Path:
+    """The Python of a package that is installed beside our own; put there now unless its locked version is."""
+    environment, lock = ROOT / ".venvs" / name, LOCKS / f"{name}.lock"
+    python, stamp = environment / "bin" / "python", environment / "installed.lock"
     environment.parent.mkdir(exist_ok=True)
     with environment.with_suffix(".busy").open("w") as busy:
         fcntl.flock(busy, fcntl.LOCK_EX)  # two test processes may ask at once
-        if stamp.is_file() and stamp.read_bytes() == MOCK_LOCK.read_bytes():
-            return
-        say("Installing mock-ai-api, a vendor to test against, into .venvs/mock-ai-api …")
+        if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
+            return python
+        say(f"Installing {name}, a vendor to test against, into .venvs/{name} …")
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--clear", environment], check=True)
-        python, lock = str(MOCK_PYTHON), str(MOCK_LOCK)
-        asked = ["install", "--quiet", "--require-hashes", "--requirement", lock]
+        asked = ["install", "--quiet", "--require-hashes", "--requirement", str(lock)]
         settings = os.environ | {"PIP_USER": "0", "UV_SYSTEM_CERTS": "1"}
         try:
-            subprocess.run([sys.executable, "-m", "uv", "pip", *asked, "--python", python], check=True, env=settings)
+            uv = [sys.executable, "-m", "uv", "pip", *asked, "--python", str(python)]
+            subprocess.run(uv, check=True, env=settings)
         except subprocess.CalledProcessError:
-            subprocess.run([sys.executable, "-m", "pip", "--python", python, *asked], check=True, env=settings)
-        shutil.copyfile(MOCK_LOCK, stamp)
+            pip = [sys.executable, "-m", "pip", "--python", str(python), *asked]
+            subprocess.run(pip, check=True, env=settings)
+        shutil.copyfile(lock, stamp)
+    return python

@@ -63,16 +63,25 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def running(
-    command: Sequence[str], *, log: Path, answers: Callable[[], Any], stop: signal.Signals, **options: Any
-) -> Iterator[None]:
-    """Run a server until the block is left; entered once `answers()` no longer raises."""
+    command: Sequence[str],
+    *,
+    log: Path,
+    answers: Callable[[], Any],
+    stop: signal.Signals,
+    within: float = 30,
+    **options: Any,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the block is left; entered, with its process, once `answers()` no longer raises.
+
+    RuntimeError with the end of its log if it does not come to that within so many seconds.
+    """
     with log.open("wb") as output:
         # A session of its own: Ctrl-C is for the tests, which still need the server while they clean up.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, **options
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + within
         while True:
             try:
                 answers()
@@ -82,7 +91,7 @@ def running(
                     said = log.read_text(errors="replace")[-2000:]
                     raise RuntimeError(f"{Path(command[0]).name} did not start ({exc}):\n{said}") from exc
                 time.sleep(0.05)
-        yield
+        yield process
     finally:
         process.send_signal(stop)
         try:
