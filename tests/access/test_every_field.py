@@ -43,8 +43,8 @@ def every_field() -> set[str]:
     called = {
         name for field in fields for name in (field.name, getattr(field, "attname", ""), getattr(field, "column", ""))
     }
-    described_as = {"session_id", "encrypted_key", "quota", "role", "owner", "is_admin", "share_code", "__class__"}
-    return {name for name in called | described_as if name}
+    tried_elsewhere = {"session_id", "encrypted_key", "quota", "role", "owner", "is_admin", "share_code", "__class__"}
+    return {name for name in called | tried_elsewhere if name}
 
 
 def smuggled(cell: tuple[str, str]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db.models import Model
-from django.http import HttpResponse
 
 from accounts.clients import Origin
 from accounts.models import Device, User
@@ -140,15 +139,11 @@ def told(answer: Answer) -> str:
     return str(answer.status)
 
 
-def in_envelope(answer: Answer | HttpResponse, *, error: bool) -> bool:
+def in_envelope(answer: Answer, *, error: bool) -> bool:
     """Whether its body is the envelope of a success, or of an error, and nothing else."""
-    body = answer.body if isinstance(answer, Answer) else answer.json()  # type: ignore[attr-defined]
-    if not isinstance(body, dict):
+    body = answer.body
+    if not isinstance(body, dict) or body.get("success") is error:
         return False
     if not error:
-        return body.get("success") is True and {"data"} <= set(body) <= {"success", "data", "meta"} | {"success"}
-    return (
-        set(body) == {"success", "error"}
-        and body["success"] is False
-        and {"code", "message"} <= set(body["error"]) <= {"code", "message", "details"}
-    )
+        return set(body) - {"meta"} == {"success", "data"}
+    return set(body) == {"success", "error"} and set(body["error"]) - {"details"} == {"code", "message"}
