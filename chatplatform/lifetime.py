@@ -3,10 +3,13 @@
 import asyncio
 import gc
 
-from chatplatform.kernel import background, db, outbound, redis, tasks
+from django.conf import settings
+
+from chatplatform.kernel import background, db, health, outbound, redis, tasks
 from chatplatform.kernel.background import spawn
 from conversations.generation.reaper import start_reaping
 from conversations.generation.runner import runner
+from conversations.realtime.consumer import send_everybody_away
 
 _begun: asyncio.AbstractEventLoop | None = None
 
@@ -31,8 +34,16 @@ def begin() -> None:
 
 
 async def leave() -> None:
-    """End in order: replies keep their text as interrupted, tasks end, connections close."""
-    await (await runner()).close()
+    """End in order, before the server closes its sockets; both servers call it when they are told to stop.
+
+    1. `/health/ready` says no, new turns are refused: a proxy sends nobody here any more.
+    2. Every socket is told to come back, to another worker or to the next process, and closed.
+    3. Replies may go on for `DRAIN_SECONDS`: whoever asked reads them from there. What is left is kept as interrupted.
+    4. Tasks end and connections close.
+    """
+    health.leave_rotation()
+    await send_everybody_away()
+    await (await runner()).drain(settings.DRAIN_SECONDS)
     await background.cancel_all()
     await outbound.close()
     await redis.close()

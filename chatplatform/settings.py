@@ -235,6 +235,8 @@ OUTBOUND_ALLOW = env.several("OUTBOUND_ALLOW")
 STREAM_REPLAY_SECONDS = env.number("STREAM_REPLAY_SECONDS", default=900, least=10, most=86400)
 # A worker that is silent for this long is taken for dead, and what it was writing is ended as interrupted.
 LEASE_SECONDS = env.number("LEASE_SECONDS", default=15, least=3, most=300)
+# How long replies may go on after the process was told to end, before they are kept as interrupted.
+DRAIN_SECONDS = env.number("DRAIN_SECONDS", default=45, least=0, most=600)
 # No reply runs longer than this.
 GENERATION_SECONDS = env.number("GENERATION_SECONDS", default=600, least=10, most=7200)
 

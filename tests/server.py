@@ -74,10 +74,14 @@ class Worker:
 
     async def phone(self, person: dict[str, Any]) -> Phone:
         """A signed-in socket of a person that `register` made."""
-        address = f"{self.ws_url}?token={person['access_token']}"
-        phone = Phone(RealLine(await websockets.connect(address, max_size=None, ping_interval=None, proxy=None)))
+        phone = await self.socket(f"?token={person['access_token']}")
         assert (await phone.next())["type"] == "ready"
         return phone
+
+    async def socket(self, query: str = "") -> Phone:
+        """A socket, whoever it belongs to."""
+        address = self.ws_url + query
+        return Phone(RealLine(await websockets.connect(address, max_size=None, ping_interval=None, proxy=None)))
 
     def end(self, how: signal.Signals = signal.SIGTERM, *, patience: float = 20) -> int:
         """End the process; its exit status."""

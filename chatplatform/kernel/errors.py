@@ -30,6 +30,7 @@ AppError                        500 INTERNAL_ERROR
 ├── RateLimited                 429 RATE_LIMITED             retryable; retry_after
 │   └── QuotaExceeded           429 QUOTA_EXCEEDED
 ├── Unavailable                 503 UNAVAILABLE              retryable: we cannot at the moment
+│   ├── Draining                503 SERVER_DRAINING          retryable: this process is about to end
 │   └── WorkerLost              503 WORKER_LOST              retryable: the process that wrote a reply went away
 └── VendorFailure               502 MODEL_UNAVAILABLE        retryable
     ├── VendorBusy              503 MODEL_BUSY               retryable; retry_after
@@ -249,6 +250,11 @@ class QuotaExceeded(RateLimited):
 class Unavailable(AppError):
     status, code, retryable = 503, "UNAVAILABLE", True
     message = words("This is not possible at the moment. Try again shortly.", "暂时无法处理，请稍后再试。")
+
+
+class Draining(Unavailable):
+    code = "SERVER_DRAINING"
+    message = words("This server is restarting. Try again in a moment.", "服务器正在重启，请稍后重试。")
 
 
 class WorkerLost(Unavailable):

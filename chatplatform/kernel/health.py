@@ -9,6 +9,25 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 from redis import Redis
 
+_draining = False
+
+
+def draining() -> bool:
+    """Whether this process has been told to end: it finishes what it began and begins nothing more."""
+    return _draining
+
+
+def leave_rotation() -> None:
+    """From now on `/health/ready` says no, so that a proxy sends nobody here any more."""
+    global _draining
+    _draining = True
+
+
+def return_to_rotation() -> None:
+    """The reverse, for a process that serves again: tests share one."""
+    global _draining
+    _draining = False
+
 
 def _database() -> None:
     with connection.cursor() as cursor:
@@ -33,8 +52,9 @@ def ready(request: HttpRequest) -> JsonResponse:
     if settings.REDIS_URL:
         checks["redis"] = _redis
     found = {name: _answers(check) for name, check in checks.items()}
-    good = all(found.values())
-    body = {"status": "ready" if good else "unavailable", "checks": found, "version": settings.VERSION}
+    good = all(found.values()) and not draining()
+    status = "draining" if draining() else "ready" if good else "unavailable"
+    body = {"status": status, "checks": found, "version": settings.VERSION}
     return JsonResponse(body, status=200 if good else 503)
 
 

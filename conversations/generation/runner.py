@@ -104,8 +104,11 @@ class Runner:
             self._runs.pop(generation.pk, None)
             await self._hub.close_stream(writing.stream)
 
-    async def close(self) -> None:
-        """End everything that is still being written as interrupted, with its text; for the end of the process."""
+    async def drain(self, seconds: float) -> None:
+        """Let what is being written come to its end, for so long; then end the rest as interrupted, with its text."""
+        if writing := [run.whole for run in self._runs.values() if run.whole is not None]:
+            log.info("waiting for replies to end", extra={"replies": len(writing), "seconds": seconds})
+            await asyncio.wait(writing, timeout=seconds)
         self._closing = True
         for run in self._runs.values():
             if run.task is not None:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from accounts.limits import messages_by
 from accounts.models import User
-from chatplatform.kernel import errors
+from chatplatform.kernel import errors, health
 from chatplatform.kernel.db import in_db
 from conversations.generation.runner import runner
 from conversations.models import Generation
@@ -18,9 +18,11 @@ async def start_turn(user: User, send: Send) -> Accepted:
     another, whatever becomes of the caller.
 
     A repeated send is answered before any limit is counted: a phone that lost the answer must get it.
-    Raises what `accept` raises, and RateLimited.
+    Raises what `accept` raises, RateLimited, and Draining when this process is about to end.
     """
     check(send)
+    if health.draining():
+        raise errors.Draining
     if earlier := await in_db(repeated, user, send):
         return earlier
     await messages_by(user.pk).ahit()

@@ -6,6 +6,7 @@ Signing in, any of: `?token=` · `?ticket=` · `Authorization: Bearer` · sub-pr
 
 import asyncio
 import logging
+import secrets
 import time
 import weakref
 from contextlib import suppress
@@ -19,7 +20,7 @@ from django.utils import translation
 
 from accounts.authentication import Signed, devices_signed_in, identify, redeem_ticket
 from accounts.credentials import SocketCredentials, socket_credentials
-from chatplatform.kernel import errors
+from chatplatform.kernel import errors, health
 from chatplatform.kernel.background import cancel, spawn
 from chatplatform.kernel.db import in_db
 from conversations import queries
@@ -52,6 +53,9 @@ LOOK_EVERY = 5.0
 # A bad frame earns an error; so many in a row, the close.
 BAD_FRAMES = 3
 
+# Milliseconds over which clients are spread when they are sent away.
+COME_BACK_WITHIN = 5000
+
 RESTART, BAD, NOT_SIGNED_IN = 1012, 4400, 4401
 
 
@@ -78,6 +82,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         offered = socket_credentials(self.scope)
         translation.activate(offered.language)
         await self.accept(subprotocol=offered.subprotocol)
+        if health.draining():
+            await self.send_away()
+            return
         self.open_sockets.add(self)
         _watch_sockets()
         if offered.token or offered.ticket:
@@ -109,6 +116,11 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             spawn(call(), name="socket timer")
 
         self.timers.append(asyncio.get_running_loop().call_later(seconds, run))
+
+    async def send_away(self) -> None:
+        """Tell the client to come back, and close."""
+        await self.send(frames.frame("reconnect", {"after_ms": secrets.randbelow(COME_BACK_WITHIN)}))
+        await self.close(RESTART)
 
     async def _close_unless_signed_in(self) -> None:
         if self.signed is None:
@@ -333,6 +345,12 @@ def _session(conversation: Conversation, *, following: bool) -> dict[str, Any]:
         "archived": conversation.archived_at is not None,
         "following": following,
     }
+
+
+async def send_everybody_away() -> None:
+    """This process is about to end: tell every client to come back, each after a moment of its own so that they do not
+    all come at once, and close."""
+    await asyncio.gather(*(socket.send_away() for socket in list(ChatConsumer.open_sockets)), return_exceptions=True)
 
 
 # --- all sockets of this process, looked at together ----------------------------

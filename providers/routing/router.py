@@ -64,10 +64,6 @@ FAILOVER = Notice(
     "failover",
     words("The first attempt failed; the answer comes from another one.", "首次尝试失败，回答来自另一次尝试。"),
 )
-
-
-NOTICES = (OWN_KEY_FAILED, FAILOVER)
-"""Everything a reply may have to say of how it was found."""
 NOTICES = (OWN_KEY_FAILED, FAILOVER)
 """Every notice that a reply may carry: doors that keep only the code find the words here."""
 

@@ -1,8 +1,17 @@
-"""`manage.py serve`: this process answers, under daphne or uvicorn, with our limits instead of their defaults."""
+"""`manage.py serve`: this process answers, under daphne or uvicorn, with our limits instead of their defaults.
 
+Told to stop, both servers close their sockets at once: uvicorn before it says so to the application, daphne without a
+word to anybody. So the stop signal comes to us first, and to the server when everything has ended in order
+(`lifetime.leave`). A second signal does not wait.
+"""
+
+import asyncio
 import logging
+import signal
+from types import FrameType
 from typing import Any
 
+import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -17,6 +26,7 @@ HANDSHAKE_SECONDS = 5
 PING_EVERY, PONG_WITHIN = 20, 20
 # How long a connection may take to end after the stop signal.
 CLOSE_SECONDS = 5
+STOP = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
@@ -39,10 +49,30 @@ class Command(BaseCommand):
                 jobs.stop(graceful=True)
 
 
+class DrainingServer(uvicorn.Server):
+    """uvicorn that leaves in order."""
+
+    _leaving: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._leaving is None and self.started:
+            self._loop.call_soon_threadsafe(self._leave, sig, frame)
+        else:
+            super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: Any = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def _leave(self, sig: int, frame: FrameType | None) -> None:
+        from chatplatform import lifetime
+
+        self._leaving = self._loop.create_task(lifetime.leave(), name="leave")
+        self._leaving.add_done_callback(lambda _: super(DrainingServer, self).handle_exit(sig, frame))
+
+
 def run_uvicorn(host: str, port: int) -> None:
     """Serve until told to stop. Production's server: it knows flow control, daphne does not."""
-    import uvicorn
-
     from chatplatform.asgi import application
 
     config = uvicorn.Config(
@@ -65,21 +95,31 @@ def run_uvicorn(host: str, port: int) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
-    uvicorn.Server(config).run()
+    DrainingServer(config).run()
 
 
 def run_daphne(host: str, port: int) -> None:
     """Serve until told to stop. The development server; supported in production too."""
     from daphne.endpoints import build_endpoint_description_strings
     from daphne.server import Server
-    from twisted.internet import defer, reactor
+    from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+    from twisted.internet import reactor
 
     from chatplatform import lifetime
     from chatplatform.asgi import application
 
+    class Protocol(WebSocketProtocol):  # type: ignore[misc]
+        """Daphne's, able to close with every code that the protocol knows: the library underneath refuses to send 1001
+        and 1012 to a client, and raises."""
+
+        def serverClose(self, code: int | None = None) -> None:
+            self.sendCloseFrame(code=1000 if code is None else code)
+
+    WebSocketFactory.protocol = Protocol
     server = Server(
         application,
         endpoints=build_endpoint_description_strings(host=host, port=port),
+        signal_handlers=False,
         websocket_max_message_size=FRAME_BYTES,
         websocket_max_frame_size=FRAME_BYTES,
         websocket_handshake_timeout=HANDSHAKE_SECONDS,
@@ -89,14 +129,20 @@ def run_daphne(host: str, port: int) -> None:
         verbosity=0,
         server_name="",
     )
+    leaving: list[asyncio.Task[None]] = []
 
-    def leave() -> Any:
-        import asyncio
+    def stop() -> None:
+        if leaving:
+            server.stop()
+        else:
+            leaving.append(asyncio.get_running_loop().create_task(lifetime.leave(), name="leave"))
+            leaving[0].add_done_callback(lambda _: server.stop())
 
-        return defer.Deferred.fromFuture(asyncio.ensure_future(lifetime.leave()))
+    def listen_to_signals() -> None:
+        for number in STOP:
+            asyncio.get_event_loop().add_signal_handler(number, stop)
 
-    # Daphne has no lifespan: its end is told to us by the reactor, which waits for what we return.
-    reactor.addSystemEventTrigger("before", "shutdown", leave)  # type: ignore[arg-type]
+    reactor.callWhenRunning(listen_to_signals)  # type: ignore[attr-defined]
     server.run()
     if server.abort_start or not server.listening_addresses:
         raise SystemExit(f"Port {port} on {host} cannot be opened. Choose another one with PORT=….")
