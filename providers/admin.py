@@ -1,4 +1,5 @@
-"""Models and vendors for operators: what is offered, at which price, from where; and a box to try a model in."""
+"""Models and vendors for operators: what is offered, at which price, from where; a box to try a model in; and a window
+on what calls cost."""
 
 import json
 import logging
@@ -13,15 +14,16 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.template.response import TemplateResponse
 from django.utils.translation import get_language, override
 from unfold.admin import ModelAdmin
-from unfold.decorators import action
+from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.models import User
+from chatplatform.kernel.admin import ReadOnly
 from chatplatform.kernel.errors import AppError
 from chatplatform.kernel.words import words
 from providers.catalogue import all_vendors, open_to_all, operator_key, vendors
 from providers.completion import Prompt, PromptMessage, Role, Sampling, Text, TextDelta, ThinkingDelta, UsageReport
-from providers.models import AIModel, VendorSetting
+from providers.models import AIModel, UsageRecord, VendorSetting
 from providers.routing.router import open_reply
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,13 @@ log = logging.getLogger(__name__)
 # A trial is a look, not a conversation.
 LONGEST_TRIAL_PROMPT = 4_000
 TRIAL_TOKENS = 1_000
+
+# How the state of a call looks in a list.
+STATE_COLOURS = {
+    UsageRecord.State.RESERVED: "info",
+    UsageRecord.State.SETTLED: "success",
+    UsageRecord.State.RELEASED: "warning",
+}
 
 
 @admin.register(AIModel)
@@ -174,3 +183,54 @@ class VendorSettingAdmin(ModelAdmin):  # type: ignore[misc]
         context = {"vendor_states": states, "labels": labels} | (extra_context or {})
         response: HttpResponse = super().changelist_view(request, context)
         return response
+
+
+@admin.register(UsageRecord)
+class UsageAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+    """What every call cost, to read."""
+
+    list_display = ("created_at", "user", "vendor", "model_name", "shown_state", "tokens", "amount", "estimated")
+    list_filter = ("state", "estimated", "currency", "vendor")
+    list_select_related = ("user",)
+    date_hierarchy = "created_at"
+    search_fields = ("generation_id", "user__email", "model_name")
+    search_help_text = words("Id of the generation, person or model", "生成编号、用户或模型")
+    ordering = ("-created_at",)
+    list_per_page = 50
+    show_full_result_count = False
+    readonly_fields = ("shown_state", "amount")
+    fieldsets = (
+        (None, {"fields": ("user", "model", "vendor", "model_name", "key_id", "generation_id", "attempt")}),
+        (words("Reserved", "预留"), {"fields": ("created_at", "reserved_tokens", "reserved_cost")}),
+        (
+            words("Settled", "结算"),
+            {
+                "fields": (
+                    "shown_state",
+                    "settled_at",
+                    "input_tokens",
+                    "cached_tokens",
+                    "output_tokens",
+                    "thinking_tokens",
+                    "estimated",
+                    "amount",
+                )
+            },
+        ),
+        (
+            words("Prices per million tokens", "每百万 token 价格"),
+            {"fields": ("input_price", "output_price", "currency")},
+        ),
+    )
+
+    @display(description=words("state", "状态"), label=STATE_COLOURS, ordering="state")  # type: ignore[untyped-decorator]
+    def shown_state(self, record: UsageRecord) -> tuple[str, str]:
+        return record.state, record.get_state_display()
+
+    @admin.display(description=words("tokens in → out", "输入 → 输出 token"))
+    def tokens(self, record: UsageRecord) -> str:
+        return f"{record.input_tokens} → {record.output_tokens}"
+
+    @admin.display(description=words("cost", "费用"), ordering="cost")
+    def amount(self, record: UsageRecord) -> str:
+        return "–" if record.cost is None else f"{record.cost.normalize():f} {record.currency}"

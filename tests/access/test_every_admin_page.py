@@ -25,6 +25,7 @@ MAY: dict[str, set[str]] = {
     "auth.Group": {"add", "change", "delete"},
     "keyvault.ProviderKey": {"delete"},
     "providers.AIModel": {"add", "change"},
+    "providers.UsageRecord": set(),
     "providers.VendorSetting": {"add", "change", "delete"},
     "conversations.Conversation": set(),
     "conversations.Message": set(),

@@ -18,7 +18,8 @@ from conversations.streaming.events import TEXT, Transcript
 from keyvault.models import ProviderKey
 from keyvault.services import add_key
 from providers.completion import Usage
-from providers.models import AIModel
+from providers.models import AIModel, UsageRecord
+from providers.usage.ledger import reserve
 from tests.cast import Answer
 
 # In everything that Alice ever wrote.
@@ -47,6 +48,7 @@ class World:
     key: ProviderKey
     device: Device
     model: AIModel
+    usage: UsageRecord
 
     @property
     def alice(self) -> User:
@@ -67,7 +69,8 @@ class World:
     @property
     def private(self) -> list[str]:
         """What nobody but Alice is ever shown."""
-        rows = (self.alice, self.conversation, self.question, self.reply, self.generation, self.key, self.device)
+        talk = (self.conversation, self.question, self.reply, self.generation)
+        rows = (self.alice, *talk, self.key, self.device, self.usage)
         return [MARKER, SECRET, str(self.alice.email), self.key.hint, *(str(row.pk) for row in rows)]
 
     def leaked(self, text: str) -> list[str]:
@@ -108,6 +111,9 @@ def build(*, alice: User, bob: User, operator: User, vendor: str, address: str) 
     tokens.issue(user=alice, origin=Origin(ip="127.0.0.1"), device_name=MARKER)
     generation = accept(alice, Send(content=f"What is {MARKER}?", model_ref=str(echo.pk))).generation
     assert Generation.objects.claim(generation.pk, owner="test")
+    usage = reserve(
+        user_id=alice.pk, model=echo, generation_id=generation.pk, attempt=1, prompt_tokens=5, most_output_tokens=3
+    )
     transcript = Transcript()
     transcript.add(TEXT, f"These are {MARKER}.")
     ending = Ending(
@@ -129,6 +135,7 @@ def build(*, alice: User, bob: User, operator: User, vendor: str, address: str) 
         key=key,
         device=Device.objects.get(user=alice, name=MARKER),
         model=hers,
+        usage=usage,
     )
 
 
