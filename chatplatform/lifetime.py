@@ -9,7 +9,7 @@ from chatplatform.kernel import background, db, health, outbound, redis, tasks
 from chatplatform.kernel.background import spawn
 from conversations.generation.reaper import start_reaping
 from conversations.generation.runner import runner
-from conversations.realtime.consumer import send_everybody_away
+from conversations.realtime.sockets import sockets
 
 _begun: asyncio.AbstractEventLoop | None = None
 
@@ -42,7 +42,7 @@ async def leave() -> None:
     4. Tasks end and connections close.
     """
     health.leave_rotation()
-    await send_everybody_away()
+    await sockets.send_away()
     await (await runner()).drain(settings.DRAIN_SECONDS)
     await background.cancel_all()
     await outbound.close()

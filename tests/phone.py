@@ -85,6 +85,8 @@ class Shown:
         self.units = {"text": 0, "thinking": 0}
         self.done: dict[str, Any] | None = None
         self.snapshots = 0
+        self.acknowledged = 0
+        self.unread = 0
 
     @property
     def text(self) -> str:
@@ -148,6 +150,7 @@ class Phone:
         self.frames: list[dict[str, Any]] = []
         self.shown: dict[str, Shown] = {}
         self.resumes = 0
+        self.acknowledges = True
 
     async def next(self, patience: float = PATIENCE) -> dict[str, Any]:
         """The next frame, taken in as a client would."""
@@ -168,6 +171,10 @@ class Phone:
         if not shown.apply(frame["type"], data):
             self.resumes += 1
             await self.send("resume", generation_id=generation_id, attempt=shown.attempt, after=shown.last)
+        shown.unread += 1
+        if self.acknowledges and (shown.last - shown.acknowledged >= 32 or shown.unread >= 16):
+            shown.acknowledged, shown.unread = shown.last, 0
+            await self.send("ack", generation_id=generation_id, seq=shown.last)
 
     async def until(self, kind: str, *, patience: float = PATIENCE, **match: Any) -> dict[str, Any]:
         """Read frames until one of this type whose data has these values; its data."""

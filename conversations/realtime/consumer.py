@@ -8,28 +8,30 @@ import asyncio
 import logging
 import secrets
 import time
-import weakref
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError
 from django.utils import translation
 
-from accounts.authentication import Signed, devices_signed_in, identify, redeem_ticket
+from accounts.authentication import Signed, identify, redeem_ticket
+from accounts.clients import client_ip
 from accounts.credentials import SocketCredentials, socket_credentials
 from chatplatform.kernel import errors, health
 from chatplatform.kernel.background import cancel, spawn
 from chatplatform.kernel.db import in_db
-from conversations import queries
+from conversations import limits, queries
 from conversations.generation.engine import accepted_data
 from conversations.generation.turn import start_turn, stop_turn
+from conversations.limits import FrameBucket
 from conversations.models import Conversation, Generation
 from conversations.realtime import frames
 from conversations.realtime.frames import (
     About,
+    Ack,
     Auth,
     Follow,
     Message,
@@ -38,6 +40,8 @@ from conversations.realtime.frames import (
     Stop,
     Unfollow,
 )
+from conversations.realtime.sockets import BAD, NOT_SIGNED_IN, RESTART, TOO_MANY, TOO_SLOW, sockets
+from conversations.realtime.window import TooSlow, Window
 from conversations.services.messages import Send
 from conversations.streaming.events import Event, Snapshot
 from conversations.streaming.hub import Hub, hub
@@ -46,17 +50,11 @@ log = logging.getLogger(__name__)
 
 # Seconds a socket may stay without signing in.
 SIGN_IN_WITHIN = 10.0
-# Seconds of silence after which a socket is dropped: two missed heartbeats and a slow network.
-SILENCE = 70.0
-# How often every socket of this process is looked at: whether it still lives, and whether its person is signed in.
-LOOK_EVERY = 5.0
 # A bad frame earns an error; so many in a row, the close.
 BAD_FRAMES = 3
 
 # Milliseconds over which clients are spread when they are sent away.
 COME_BACK_WITHIN = 5000
-
-RESTART, BAD, NOT_SIGNED_IN = 1012, 4400, 4401
 
 
 class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -64,20 +62,24 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     # Replies reach this process through the hub, once for all its sockets; a consumer has no channel of its own.
     channel_layer_alias = ""
-    open_sockets: ClassVar["weakref.WeakSet[ChatConsumer]"] = weakref.WeakSet()
 
     hub: Hub
     signed: Signed | None = None
     heard_at = 0.0
+    address = ""
     bad_frames = 0
 
     # --- opening, signing in, closing ----------------------------------------
 
     async def connect(self) -> None:
         self.following: dict[UUID, asyncio.Task[Any]] = {}
+        self.windows: dict[UUID, Window] = {}
         self.watched: set[UUID] = set()
         self.timers: list[asyncio.TimerHandle] = []
         self.heard_at = time.monotonic()
+        self.frames_left = FrameBucket(*limits.FRAMES)
+        self.acks_left = FrameBucket(*limits.ACKNOWLEDGEMENTS)
+        self.address = client_ip(self.scope)
         self.hub = await hub()
         offered = socket_credentials(self.scope)
         translation.activate(offered.language)
@@ -85,8 +87,11 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if health.draining():
             await self.send_away()
             return
-        self.open_sockets.add(self)
-        _watch_sockets()
+        try:
+            sockets.enter(self)
+        except errors.RateLimited:
+            await self.close(TOO_MANY)
+            return
         if offered.token or offered.ticket:
             await self._guarded(self._sign_in(offered), None)
             if self.signed is None:
@@ -97,7 +102,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _sign_in(self, offered: SocketCredentials, request_id: frames.RequestId = None) -> None:
         again = self.signed is not None
         signed = await in_db(redeem_ticket, offered.ticket) if offered.ticket else await in_db(identify, offered.token)
-        if self.signed is not None and self.signed.user.pk != signed.user.pk:
+        if self.signed is None:
+            sockets.sign_in(self, signed.user.pk)
+        elif self.signed.user.pk != signed.user.pk:
             raise errors.Forbidden
         self.signed = signed
         left = (signed.expires_at - datetime.now(UTC)).total_seconds()
@@ -131,18 +138,18 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.send(frames.frame("auth_expired", {}))
 
     async def disconnect(self, code: int) -> None:
-        self.open_sockets.discard(self)
+        sockets.leave(self)
         for timer in self.timers:
             timer.cancel()
         for conversation_id in self.watched:
             await self.hub.unwatch(conversation_id, self._conversation_news)
         await cancel(*self.following.values())
 
-    async def send(self, *args: Any, **options: Any) -> None:
+    async def send(self, frame: str) -> None:
         """Send a frame. To somebody who has just gone it is lost in silence: `disconnect` follows, and what they missed
         they read when they are back."""
         with suppress(OSError):
-            await super().send(*args, **options)
+            await self.base_send({"type": "websocket.send", "text": frame})
 
     # --- what comes in ---------------------------------------------------------
 
@@ -157,6 +164,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self.close(BAD)
             return
         self.bad_frames = 0
+        bucket = self.acks_left if isinstance(request, Ack) else self.frames_left
+        if not bucket.take():
+            await self.close(TOO_MANY)
+            return
         await self._guarded(self._carry_out(request, request_id), request_id)
 
     async def _guarded(self, work: Any, request_id: frames.RequestId) -> None:
@@ -188,6 +199,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._stop(signed, request, request_id)
             case Resume():
                 await self._resume(signed, request, request_id)
+            case Ack(generation_id=generation_id, seq=seq):
+                if window := self.windows.get(generation_id):
+                    window.acknowledge(seq)
             case Follow(session_id=session_id):
                 await self._follow_conversation(signed, session_id, request_id)
             case Unfollow(session_id=session_id):
@@ -209,6 +223,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             client_message_id=asked.client_message_id,
             params=frames.given(asked.params),
         )
+        self._refuse_beyond_what_can_be_followed()
         accepted = await start_turn(signed.user, send)
         generation = accepted.generation
         # The answer to the request is event number 1, which every follower gets from the hub as well.
@@ -243,6 +258,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _follow_conversation(self, signed: Signed, session_id: UUID, request_id: frames.RequestId) -> None:
         conversation = await in_db(queries.conversation_for, signed.user, session_id)
         if session_id not in self.watched:
+            if len(self.watched) >= limits.WATCHED_PER_SOCKET:
+                raise errors.RateLimited
             await self.hub.watch(session_id, self._conversation_news)
             self.watched.add(session_id)
         latest = await in_db(queries.latest_generation, signed.user, session_id)
@@ -263,7 +280,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     def _conversation_news(self, news: dict[str, Any]) -> None:
         """Somebody began a turn in a conversation that this socket watches."""
         generation_id = UUID(news["generation"])
-        if generation_id not in self.following:
+        if generation_id not in self.following and len(self.following) < limits.FOLLOWED_PER_SOCKET:
             self.following[generation_id] = spawn(self._follow_news(generation_id), name=f"follow {generation_id}")
 
     async def _follow_news(self, generation_id: UUID) -> None:
@@ -284,8 +301,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         resumed: bool = False,
         request_id: frames.RequestId = None,
     ) -> None:
-        """Forward a generation's events from a number on; replaces an earlier follow of the same one."""
+        """Forward a generation's events from a number on; replaces an earlier follow of the same one. RateLimited if
+        the socket follows too many."""
         earlier = self.following.pop(generation.pk, None)
+        self._refuse_beyond_what_can_be_followed()
 
         async def follow() -> None:
             await cancel(earlier)
@@ -296,14 +315,20 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
         self.following[generation.pk] = spawn(follow(), name=f"follow {generation.pk}")
 
+    def _refuse_beyond_what_can_be_followed(self) -> None:
+        if len(self.following) >= limits.FOLLOWED_PER_SOCKET:
+            raise errors.RateLimited
+
     def _let_go(self, generation_id: UUID) -> None:
         if self.following.get(generation_id) is asyncio.current_task():
             del self.following[generation_id]
+            self.windows.pop(generation_id, None)
 
     async def _forward(
         self, generation: Generation, *, attempt: int, after: int, resumed: bool, request_id: frames.RequestId
     ) -> None:
         about = About(generation)
+        window = self.windows[generation.pk] = Window()
 
         async def standing() -> Snapshot:
             return await in_db(queries.standing, generation.pk)
@@ -322,7 +347,13 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             while True:
                 for text in about.all_of(items):
                     await self.send(text)
+                    await window.sent(len(text))
                 if listener.ended:
+                    return
+                try:
+                    await window.reached(listener.last)
+                except TooSlow:
+                    await self.close(TOO_SLOW)
                     return
                 items = await listener.read()
 
@@ -345,39 +376,3 @@ def _session(conversation: Conversation, *, following: bool) -> dict[str, Any]:
         "archived": conversation.archived_at is not None,
         "following": following,
     }
-
-
-async def send_everybody_away() -> None:
-    """This process is about to end: tell every client to come back, each after a moment of its own so that they do not
-    all come at once, and close."""
-    await asyncio.gather(*(socket.send_away() for socket in list(ChatConsumer.open_sockets)), return_exceptions=True)
-
-
-# --- all sockets of this process, looked at together ----------------------------
-
-_watching: "weakref.WeakSet[asyncio.AbstractEventLoop]" = weakref.WeakSet()
-
-
-def _watch_sockets() -> None:
-    loop = asyncio.get_running_loop()
-    if loop not in _watching:
-        _watching.add(loop)
-        spawn(_look_at_sockets(), name="sockets: silence and sign-ins")
-
-
-async def _look_at_sockets() -> None:
-    while True:
-        await asyncio.sleep(LOOK_EVERY)
-        sockets = list(ChatConsumer.open_sockets)
-        now = time.monotonic()
-        for socket in sockets:
-            if now - socket.heard_at > SILENCE:
-                await socket.close(1001)
-        signed = {socket: socket.signed.device_id for socket in sockets if socket.signed is not None}
-        try:
-            valid = await in_db(devices_signed_in, set(signed.values()))
-        except DatabaseError:
-            continue  # nobody is signed out because the database is away
-        for socket, device_id in signed.items():
-            if device_id not in valid:
-                await socket.close(NOT_SIGNED_IN)

@@ -91,6 +91,18 @@ class Resume(Incoming, frozen=True, forbid_unknown_fields=True):
             raise ValueError("attempt and after are not negative")
 
 
+class Ack(Incoming, frozen=True, forbid_unknown_fields=True):
+    """Everything of a generation up to this number has been taken in. Once a second or every 32 events: whoever
+    acknowledges gets as much as they can read."""
+
+    generation_id: UUID
+    seq: int
+
+    def __post_init__(self) -> None:
+        if self.seq < 0:
+            raise ValueError("seq is not negative")
+
+
 class Follow(Incoming, frozen=True, forbid_unknown_fields=True):
     """See a session live, whichever device speaks in it."""
 
@@ -107,13 +119,14 @@ class Ping(Incoming, frozen=True, forbid_unknown_fields=True):
     """Anything there?"""
 
 
-Request = Auth | Message | Stop | Resume | Follow | Unfollow | Ping
+Request = Auth | Message | Stop | Resume | Ack | Follow | Unfollow | Ping
 
 INCOMING: dict[str, type[Request]] = {
     "auth": Auth,
     "message": Message,
     "stop": Stop,
     "resume": Resume,
+    "ack": Ack,
     "follow": Follow,
     "unfollow": Unfollow,
     "ping": Ping,
@@ -189,10 +202,11 @@ class About:
 
     def of(self, event: Event, request_id: RequestId = None) -> Iterator[str]:
         """The frames that say what an event says."""
+        if event.is_delta:
+            yield self.stream(event)
+            return
         numbers = {"generation_id": self.generation_id, "attempt": event.attempt, "seq": event.seq}
         match event.type:
-            case "delta":
-                yield self.stream(event)
             case "accepted":
                 yield frame("accepted", {**event.data, **numbers}, request_id)
                 yield frame(

@@ -4,7 +4,7 @@ import pytest
 from django.test import override_settings
 
 from chatplatform.kernel.db import in_db
-from conversations.realtime import consumer
+from conversations.realtime import consumer, sockets
 from tests.conversations.conftest import token_of
 from tests.phone import BRIEF
 
@@ -97,7 +97,7 @@ async def test_a_fresh_token_keeps_the_socket(alice, knock, settings):
 
 
 async def test_a_device_that_is_signed_out_loses_its_sockets(alice, knock, api, monkeypatch):
-    monkeypatch.setattr(consumer, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(sockets, "LOOK_EVERY", 0.1)
     client = await in_db(api, alice)
     phone = await knock(f"/ws/chat?token={client.token}")
     await phone.next()
@@ -106,8 +106,8 @@ async def test_a_device_that_is_signed_out_loses_its_sockets(alice, knock, api, 
 
 
 async def test_a_silent_socket_is_dropped(alice, socket, monkeypatch):
-    monkeypatch.setattr(consumer, "LOOK_EVERY", 0.1)
-    monkeypatch.setattr(consumer, "SILENCE", 0.5)
+    monkeypatch.setattr(sockets, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(sockets, "SILENCE", 0.5)
     phone = await socket(alice)
     assert await phone.closed() == 1001
 

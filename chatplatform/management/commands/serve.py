@@ -142,7 +142,7 @@ def run_daphne(host: str, port: int) -> None:
         for number in STOP:
             asyncio.get_event_loop().add_signal_handler(number, stop)
 
-    reactor.callWhenRunning(listen_to_signals)  # type: ignore[attr-defined]
+    reactor.callWhenRunning(listen_to_signals)
     server.run()
     if server.abort_start or not server.listening_addresses:
         raise SystemExit(f"Port {port} on {host} cannot be opened. Choose another one with PORT=….")

@@ -304,7 +304,23 @@ function take(type, data) {
   if (outcome === "resume") resume(reply);
   if (outcome === "applied") paint(reply);
   if (reply.ended) ended(reply);
+  else if (reply.last - (reply.acknowledged ?? 0) >= ACK_EVENTS) acknowledge(reply);
 }
+
+// Say what has been taken in: the server sends a reader only so much more than it has read.
+const ACK_EVENTS = 32;
+const ACK_MS = 1000;
+
+function acknowledge(reply) {
+  reply.acknowledged = reply.last;
+  line.send("ack", { generation_id: reply.generation_id, seq: reply.last });
+}
+
+setInterval(() => {
+  for (const reply of replies.values()) {
+    if (line.ready && reply.last > (reply.acknowledged ?? 0)) acknowledge(reply);
+  }
+}, ACK_MS);
 
 function takeSnapshot(data) {
   const reply = replies.get(data.generation_id);

@@ -1,0 +1,103 @@
+"""All sockets of this process: how many there may be, whether they still live, and how they are sent away."""
+
+import asyncio
+import logging
+import time
+import weakref
+from collections import Counter
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db import DatabaseError
+
+from accounts.authentication import devices_signed_in
+from chatplatform.kernel import errors
+from chatplatform.kernel.background import spawn
+from chatplatform.kernel.db import in_db
+from conversations import limits
+
+if TYPE_CHECKING:
+    from conversations.realtime.consumer import ChatConsumer
+
+log = logging.getLogger(__name__)
+
+# Seconds of silence after which a socket is dropped: two missed heartbeats and a slow network.
+SILENCE = 70.0
+# How often every socket is looked at: whether it still lives, and whether its person is still signed in.
+LOOK_EVERY = 5.0
+
+GOING_AWAY, RESTART, BAD, NOT_SIGNED_IN, TOO_SLOW, TOO_MANY = 1001, 1012, 4400, 4401, 4408, 4429
+"""Why a socket is closed, as its client sees it."""
+
+
+class Sockets:
+    """The process's open sockets."""
+
+    def __init__(self) -> None:
+        self._open: set[ChatConsumer] = set()
+        self._by_address: Counter[str] = Counter()
+        self._by_person: Counter[UUID] = Counter()
+        self._watching: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+
+    def enter(self, socket: "ChatConsumer") -> None:
+        """Count a socket that was just opened; RateLimited if there are too many."""
+        unsigned = len(self._open) - sum(self._by_person.values())
+        if unsigned >= limits.UNSIGNED_SOCKETS or self._by_address[socket.address] >= limits.SOCKETS_PER_ADDRESS:
+            raise errors.RateLimited
+        self._open.add(socket)
+        self._by_address[socket.address] += 1
+        loop = asyncio.get_running_loop()
+        if loop not in self._watching:
+            self._watching.add(loop)
+            spawn(self._look(), name="sockets: silence and sign-ins")
+
+    def sign_in(self, socket: "ChatConsumer", person: UUID) -> None:
+        """Count it as this person's; RateLimited if they have too many."""
+        if self._by_person[person] >= limits.SOCKETS_PER_PERSON:
+            raise errors.RateLimited
+        self._by_person[person] += 1
+
+    def leave(self, socket: "ChatConsumer") -> None:
+        """It is closed."""
+        if socket not in self._open:
+            return
+        self._open.discard(socket)
+        self._by_address[socket.address] -= 1
+        if not self._by_address[socket.address]:
+            del self._by_address[socket.address]
+        if socket.signed is not None:
+            person = socket.signed.user.pk
+            self._by_person[person] -= 1
+            if not self._by_person[person]:
+                del self._by_person[person]
+
+    async def send_away(self) -> None:
+        """This process is about to end: tell every client to come back, and close."""
+        await asyncio.gather(*(socket.send_away() for socket in tuple(self._open)), return_exceptions=True)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                await self._drop_the_silent()
+                await self._drop_the_signed_out()
+            except DatabaseError:
+                continue  # nobody is signed out because the database is away
+            except Exception:  # one socket's trouble is not the others'
+                log.exception("looking after the sockets failed by a defect of ours")
+
+    async def _drop_the_silent(self) -> None:
+        now = time.monotonic()
+        for socket in tuple(self._open):
+            if now - socket.heard_at > SILENCE:
+                await socket.close(GOING_AWAY)
+
+    async def _drop_the_signed_out(self) -> None:
+        signed = {socket: socket.signed.device_id for socket in self._open if socket.signed is not None}
+        valid = await in_db(devices_signed_in, set(signed.values()))
+        for socket, device_id in signed.items():
+            if device_id not in valid:
+                await socket.close(NOT_SIGNED_IN)
+
+
+sockets = Sockets()
