@@ -20,8 +20,10 @@ from chatplatform.kernel.ratelimit import HOUR, MINUTE
 from chatplatform.kernel.secret import Secret
 from chatplatform.management.commands.serve import FRAME_BYTES
 from chatplatform.origins import FOREIGN
+from conversations import limits as of_sockets
 from conversations.models import Generation
-from conversations.realtime import consumer, frames
+from conversations.realtime import frames
+from conversations.realtime.sockets import BAD, GOING_AWAY, NOT_SIGNED_IN, RESTART, TOO_MANY, TOO_SLOW
 from conversations.services.messages import MOST_CHARACTERS
 from keyvault.services import MOST_KEYS, add_key
 from tests.access.table import REST
@@ -105,7 +107,7 @@ async def test_the_server_sends_the_frames_that_are_shown_with_the_fields_that_a
     health.leave_rotation()
     late = await knock()
     health.return_to_rotation()
-    assert await late.closed() == consumer.RESTART
+    assert await late.closed() == RESTART
 
     sent = defaultdict(set)
     for frame in phone.frames + laptop.frames + other.frames + late.frames:
@@ -143,7 +145,7 @@ def test_the_table_of_addresses_is_the_api():
 
 
 def test_the_close_codes_are_named():
-    for closing in (consumer.BAD, consumer.NOT_SIGNED_IN, consumer.RESTART, FOREIGN):
+    for closing in (GOING_AWAY, RESTART, BAD, NOT_SIGNED_IN, FOREIGN, TOO_SLOW, TOO_MANY):
         assert f"| {closing} |" in PROTOCOL
     assert f"| 1009 | a frame of more than {FRAME_BYTES // 1024} KB" in PROTOCOL
 
@@ -154,9 +156,18 @@ def test_the_limits_are_those_in_force(settings):
     def counted(limit):
         return f"{limit.amount} in {time[limit.per]}"
 
+    def bucket(numbers):
+        return "{1} at once, then {0} a second".format(*numbers)
+
     assert dict(rows(PROTOCOL.split("## Limits")[1].split("##")[0], 2)[1:]) == {
         "a frame from a client": f"{frames.MOST_BYTES // 1024} KB",
         "a frame from the server": "32 KB",
+        "frames from a client": bucket(of_sockets.FRAMES),
+        "acknowledgements": bucket(of_sockets.ACKNOWLEDGEMENTS),
+        "sockets of one person on one process": str(of_sockets.SOCKETS_PER_PERSON),
+        "sockets from one address on one process": str(of_sockets.SOCKETS_PER_ADDRESS),
+        "replies followed over one socket": str(of_sockets.FOLLOWED_PER_SOCKET),
+        "conversations followed over one socket": str(of_sockets.WATCHED_PER_SOCKET),
         "the text of a message": f"{MOST_CHARACTERS:,} characters",
         "a REST body": f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024**2} MB",
         "messages of one person": counted(limits.messages_by(someone)),
