@@ -2,14 +2,15 @@
 
 1. `accepted` is event number 1 of every attempt: whoever follows learns what is being answered.
 2. The context builder makes the prompt: as much of the branch as fits the model's window.
-3. The router finds a vendor that answers. Until the first event it may try another key or vendor; never after.
-4. Every piece of text gets its number and goes to the hub, which gives it to all who follow, and keeps it.
-5. The vendor's own count is the usage; where it sends none, an estimate that says so.
-6. How it ended is decided here and nowhere else: `completed` needs the vendor's finish reason; a failure before any
+3. The most that it can cost is set aside in the ledger.
+4. The router finds a vendor that answers. Until the first event it may try another key or vendor; never after.
+5. Every piece of text gets its number and goes to the hub, which gives it to all who follow, and keeps it.
+6. The vendor's own count is the usage; where it sends none, an estimate that says so.
+7. How it ended is decided here and nowhere else: `completed` needs the vendor's finish reason; a failure before any
    text is `failed`; one after text is `interrupted`, with the text kept; a person's stop is `stopped`.
-7. The recorder stores the end in one transaction, and only then the terminal event goes out.
+8. The recorder stores the end and settles the ledger in one transaction, and only then the terminal event goes out.
 
-A second of silence from the database does not lose a reply: step 7 is tried again for a minute.
+A second of silence from the database does not lose a reply: step 8 is tried again for a minute.
 """
 
 import asyncio
@@ -32,7 +33,8 @@ from conversations.streaming.events import MOST_CHARACTERS, TEXT, THINKING, join
 from conversations.streaming.hub import Stream
 from providers.completion import Finished, Prompt, TextDelta, ThinkingDelta, Usage, UsageReport
 from providers.routing.router import Reply, open_reply
-from providers.tokens import estimated_usage
+from providers.tokens import estimate_prompt, estimated_usage
+from providers.usage import ledger, pricing
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class Writing:
         self._note("accepted")
 
     async def write(self) -> None:
-        """Steps 2 to 5. Whatever happens is noted on this object; only cancellation comes out."""
+        """Steps 2 to 6. Whatever happens is noted on this object; only cancellation comes out."""
         try:
             async with asyncio.timeout(settings.GENERATION_SECONDS):
                 await self._write()
@@ -82,7 +84,7 @@ class Writing:
 
     async def _write(self) -> None:
         generation = self.generation
-        self.prompt = await in_db(build_prompt, generation)
+        self.prompt = await in_db(_prepare, generation)
         if generation.model is None:  # the builder has said so; this is for the type checker
             raise errors.ModelNotFound
         async with open_reply(user_id=generation.user_id, model=generation.model, prompt=self.prompt) as reply:
@@ -118,12 +120,12 @@ class Writing:
         self.timeline.append({"at": datetime.now(UTC).isoformat(), "type": what, "seq": self.stream.seq, **details})
 
     async def finish(self, *, interrupted: bool = False) -> None:
-        """Steps 6 and 7. `interrupted`: this worker is going away, and nobody asked for a stop."""
+        """Steps 7 and 8. `interrupted`: this worker is going away, and nobody asked for a stop."""
         generation, stream = self.generation, self.stream
         ending = self._ending(interrupted)
         if self.usage is not None:
             usage = {"tokens_input": ending.usage.input_tokens, "tokens_output": ending.usage.output_tokens}
-            cost = generation.model.cost_of(ending.usage) if generation.model else None
+            cost = pricing.cost(generation.model, ending.usage) if generation.model else None
             currency = generation.model.currency if generation.model else None
             stream.emit(
                 "usage",
@@ -146,7 +148,7 @@ class Writing:
 
     def _ending(self, interrupted: bool) -> Ending:
         transcript = self.stream.transcript
-        if self.usage is None and self.prompt is not None and self.started_at is not None:
+        if self.usage is None and self.prompt is not None and self._was_asked:
             thinking = joined(transcript.parts, THINKING)
             self.usage = estimated_usage(self.prompt, text=transcript.text, thinking=thinking)
         has_text = bool(transcript.parts)
@@ -174,6 +176,11 @@ class Writing:
             first_delta_at=self.first_delta_at,
         )
 
+    @property
+    def _was_asked(self) -> bool:
+        """Whether a vendor may bill for this: it answered, or was left while it was about to."""
+        return self.started_at is not None or self.stop_wanted or isinstance(self.error, errors.VendorTimeout)
+
     async def _record(self, ending: Ending) -> bool:
         give_up = time.monotonic() + HOLD
         pause = 0.2
@@ -186,6 +193,21 @@ class Writing:
                 log.warning("the database is away; the end of a reply is held", extra={"id": str(self.generation.pk)})
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
+
+
+def _prepare(generation: Generation) -> Prompt:
+    """Steps 2 and 3, in one visit to the database."""
+    prompt = build_prompt(generation)
+    if generation.model is not None:
+        ledger.reserve(
+            user_id=generation.user_id,
+            model=generation.model,
+            generation_id=generation.pk,
+            attempt=generation.attempt,
+            prompt_tokens=estimate_prompt(prompt),
+            most_output_tokens=prompt.sampling.max_tokens,
+        )
+    return prompt
 
 
 def accepted_data(generation: Generation) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from conversations.models import Generation
 from conversations.queries import terminal_data
 from conversations.streaming.events import Event, Transcript
 from conversations.streaming.hub import Hub, hub
-from providers.completion import Prompt
-from providers.tokens import estimated_usage
+from providers.completion import Usage
+from providers.tokens import estimate
+from providers.usage import ledger
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ async def _end(generation: Generation, exchange: Hub) -> bool:
         length=transcript.length,
         sha256=transcript.sha256,
         error_code="" if stopped else errors.WorkerLost.code,
-        usage=estimated_usage(Prompt(messages=()), text=transcript.text),
+        usage=await in_db(_usage, generation, transcript),
         timeline=[{"type": "ended for a worker that went away", "owner": generation.owner}],
     )
     attempt = generation.attempt + 1
@@ -86,9 +87,16 @@ async def _end(generation: Generation, exchange: Hub) -> bool:
     log.warning("ended a reply whose worker went away", extra={"generation": str(generation.pk), "status": str(status)})
     generation.status, generation.error_code = ending.status, ending.error_code
     generation.length, generation.sha256 = ending.length, ending.sha256
+    generation.message.tokens_input = ending.usage.input_tokens
     generation.message.tokens_output, generation.usage_estimated = ending.usage.output_tokens, True
     await exchange.publish(generation.pk, Event("done", attempt, 1, 1, data=terminal_data(generation)))
     return True
+
+
+def _usage(generation: Generation, transcript: Transcript) -> Usage:
+    """What the lost worker's call probably cost: the prompt that was reserved for, and the text that is there."""
+    prompt = ledger.reserved_prompt(generation_id=generation.pk, attempt=generation.attempt)
+    return Usage(input_tokens=prompt, output_tokens=estimate(transcript.text), estimated=True)
 
 
 def _transcript(generation: Generation, unsaved: list[Event]) -> Transcript:

@@ -18,6 +18,7 @@ from conversations.models import Conversation, Generation, Message
 from conversations.models.generation import lease_end
 from conversations.streaming.events import TEXT, joined
 from providers.completion import Usage
+from providers.usage import ledger
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def still_ours(owner: str) -> dict[tuple[UUID, int], bool]:
 
 @transaction.atomic
 def finish(generation: Generation, ending: Ending, *, seq: int, attempt: int | None = None) -> bool:
-    """End a generation for good: state, text, tokens, and the conversation free for its next turn.
+    """End a generation for good: state, text, tokens, what it cost, and the conversation free for its next turn.
 
     `seq` is the number of the terminal event. `attempt` is given by who ends it for somebody else: the row moves on to
     that attempt, so that nothing the old one still sends is taken for current. False if it has ended already.
@@ -117,6 +118,7 @@ def finish(generation: Generation, ending: Ending, *, seq: int, attempt: int | N
     )
     if not ended:
         return False
+    _account(generation, ending)
     Message.objects.filter(pk=generation.message_id).update(
         content=joined(ending.parts, TEXT),
         parts=ending.parts,
@@ -128,3 +130,16 @@ def finish(generation: Generation, ending: Ending, *, seq: int, attempt: int | N
         Conversation.objects.end_turn(generation.conversation_id, generation.turn_id)
     Conversation.objects.filter(pk=generation.conversation_id).update(updated_at=Now())
     return True
+
+
+def _account(generation: Generation, ending: Ending) -> None:
+    if ending.usage == Usage():
+        ledger.release(generation_id=generation.pk, attempt=generation.attempt)
+        return
+    ledger.settle(
+        generation_id=generation.pk,
+        attempt=generation.attempt,
+        usage=ending.usage,
+        vendor=ending.vendor,
+        key_id=ending.key_id,
+    )

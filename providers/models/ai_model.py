@@ -1,14 +1,11 @@
 """One model of one vendor, as the catalogue offers it."""
 
-from decimal import Decimal
-
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
 from chatplatform.kernel.models import StampedModel
 from chatplatform.kernel.words import words
-from providers.completion import Usage
 
 
 class AIModel(StampedModel):
@@ -96,9 +93,3 @@ class AIModel(StampedModel):
     def qualified_name(self) -> str:
         """`vendor/name`; the name may hold further slashes (`openrouter/openai/gpt-4o`)."""
         return f"{self.vendor}/{self.name}"
-
-    def cost_of(self, usage: Usage) -> Decimal | None:
-        """What a call costs in `currency`, exactly; None if its prices are not known."""
-        if self.input_price is None or self.output_price is None:
-            return None
-        return (usage.input_tokens * self.input_price + usage.output_tokens * self.output_price) / 1_000_000
