@@ -16,6 +16,7 @@ AppError                        500 INTERNAL_ERROR
 ├── Conflict                    409 CONFLICT
 │   ├── EmailTaken              409 EMAIL_TAKEN
 │   ├── DuplicateWithOtherText  409 DUPLICATE_CLIENT_MESSAGE_ID
+│   ├── NothingToContinue       409 NOTHING_TO_CONTINUE      the reply is complete, or has no text
 │   └── AlreadyGenerating       409 GENERATION_IN_PROGRESS   details: generation_id
 ├── TooLarge                    413 TOO_LARGE                details: limit
 ├── UnsupportedMedia            415 UNSUPPORTED_MEDIA_TYPE
@@ -176,6 +177,13 @@ class AlreadyGenerating(Conflict):
     message = words(
         "A reply is being written in this conversation. Wait for it or stop it first.",
         "该会话正在生成回复，请等待或先停止。",
+    )
+
+
+class NothingToContinue(Conflict):
+    code = "NOTHING_TO_CONTINUE"
+    message = words(
+        "This reply is complete, or there is nothing of it to go on from.", "该回复已完整，或没有可以接续的内容。"
     )
 
 

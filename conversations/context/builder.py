@@ -2,8 +2,8 @@
 
 1. Take the branch that leads to the person's message, replies without any text left out.
 2. Reserve what the answer may take, and a margin, because token counts are estimates for most models.
-3. Keep the person's message; add earlier turns, the latest first, as long as they fit. A turn goes in whole or not at
-   all: a question without its answer would be answered again.
+3. Keep the person's message, and the answer so far when it is to be continued; add earlier turns, the latest first, as
+   long as they fit. A turn goes in whole or not at all: a question without its answer would be answered again.
 """
 
 from chatplatform.kernel import errors
@@ -14,6 +14,11 @@ from providers.tokens import MARGIN, estimate_messages
 
 # What the answer may take when the catalogue does not say: a long page.
 ANSWER_TOKENS = 4096
+# Said to a model whose answer broke off. Models follow English instructions in any language of conversation.
+GO_ON = (
+    "Your last answer broke off. Continue it exactly where it ends, in the same language and format. "
+    "Begin with the very next character; repeat nothing, explain nothing."
+)
 
 
 def build_prompt(generation: Generation) -> Prompt:
@@ -26,17 +31,21 @@ def build_prompt(generation: Generation) -> Prompt:
     window = generation.model.context_length
     answer = sampling.max_tokens or generation.model.max_output or ANSWER_TOKENS
     budget = int((window - min(answer, window // 2)) / MARGIN)
-    kept = _latest_turns(branch, budget, window)
+    if generation.continued_from is None:
+        asked = branch[-1:]
+    else:
+        # The question, the answer so far, and the wish that it goes on; none of the three can be left out.
+        asked = [*branch[-1:], generation.continued_from.message, Message(role=Message.Role.USER, content=GO_ON)]
+    kept = _latest_turns(branch[:-1], asked, budget, window)
     return Prompt(messages=tuple(_as_prompt(message) for message in kept), sampling=sampling)
 
 
-def _latest_turns(branch: list[Message], budget: int, window: int) -> list[Message]:
-    *earlier, asked = branch
-    needed = _tokens([asked])
+def _latest_turns(earlier: list[Message], asked: list[Message], budget: int, window: int) -> list[Message]:
+    needed = _tokens(asked)
     if needed > budget:
         raise errors.ContextTooLong(tokens=needed, window=window)
     left = budget - needed
-    kept = [asked]
+    kept = asked
     for turn in reversed(_turns(earlier)):
         left -= _tokens(turn)
         if left < 0:

@@ -1,6 +1,7 @@
 """One reply, from a claimed generation to its last event. This is the file to read.
 
-1. `accepted` is event number 1 of every attempt: whoever follows learns what is being answered.
+1. `accepted` is event number 1 of every attempt: whoever follows learns what is being answered. A reply that goes on
+   from an earlier one begins with its text, and a notice marks the seam.
 2. The context builder makes the prompt: as much of the branch as fits the model's window.
 3. The most that it can cost is set aside in the ledger.
 4. The router finds a vendor that answers. Until the first event it may try another key or vendor; never after.
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 # How long the end of a reply is held while the database is away, in seconds.
 HOLD = 60.0
+# Marks the seam: what comes after this notice was written by the run that goes on from an earlier one.
+CONTINUED = "continued"
 
 Status = Generation.Status
 
@@ -65,6 +68,11 @@ class Writing:
         """Step 1."""
         self.stream.emit("accepted", **accepted_data(self.generation))
         self._note("accepted")
+        if (earlier := self.generation.continued_from) is not None:
+            for part in earlier.message.parts:
+                self._give_out(part["type"], part["text"])
+            self.stream.emit("notice", code=CONTINUED, off=self.stream.transcript.length)
+            self._note("notice", code=CONTINUED)
 
     async def write(self) -> None:
         """Steps 2 to 6. Whatever happens is noted on this object; only cancellation comes out."""
@@ -113,6 +121,9 @@ class Writing:
         if self.first_delta_at is None:
             self.first_delta_at = datetime.now(UTC)
             self._note("first delta", part=part)
+        self._give_out(part, text)
+
+    def _give_out(self, part: str, text: str) -> None:
         for start in range(0, len(text), MOST_CHARACTERS):
             self.stream.write(part, text[start : start + MOST_CHARACTERS])
 

@@ -9,7 +9,7 @@ from chatplatform.kernel.db import in_db
 from conversations.generation.runner import runner
 from conversations.models import Generation
 from conversations.queries import conversation_for, generation_for
-from conversations.services.messages import Accepted, Send, accept, check, repeated
+from conversations.services.messages import Accepted, Send, accept, check, continue_reply, repeated
 from conversations.streaming.hub import hub
 
 
@@ -28,10 +28,24 @@ async def start_turn(user: User, send: Send) -> Accepted:
     await messages_by(user.pk).ahit()
     accepted = await in_db(accept, user, send)
     if not accepted.duplicate:
-        generation = accepted.generation
-        (await runner()).start(generation)
-        await (await hub()).announce(generation.conversation_id, {"generation": str(generation.pk)})
+        await _begin(accepted.generation)
     return accepted
+
+
+async def continue_turn(user: User, *, message_id: UUID, model_ref: str | None) -> Generation:
+    """Go on from where a reply was stopped, cut off or ran out of room. Raises what `continue_reply` raises,
+    RateLimited, and Draining when this process is about to end."""
+    if health.draining():
+        raise errors.Draining
+    await messages_by(user.pk).ahit()
+    generation = await in_db(continue_reply, user, message_id, model_ref)
+    await _begin(generation)
+    return generation
+
+
+async def _begin(generation: Generation) -> None:
+    (await runner()).start(generation)
+    await (await hub()).announce(generation.conversation_id, {"generation": str(generation.pk)})
 
 
 async def stop_turn(

@@ -30,7 +30,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 
     def whole(self) -> "GenerationQuerySet":
         """With everything that its events name, so that nothing is fetched later, on the event loop."""
-        return self.select_related("message", "model", "turn")
+        return self.select_related("message", "model", "turn", "continued_from__message")
 
     def ask_to_stop(self) -> list["Generation"]:
         """Store the wish that these stop, those that are still alive; what is to be nudged."""
@@ -76,6 +76,8 @@ class Generation(UUIDModel):
     message = models.OneToOneField("conversations.Message", models.CASCADE, related_name="generation")
     model = models.ForeignKey("providers.AIModel", models.SET_NULL, null=True, related_name="+")
     params = models.JSONField(default=dict, blank=True)
+    # The run whose text this one goes on from; its own text begins with that one's.
+    continued_from = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
 
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
     attempt = models.PositiveIntegerField(default=1)
@@ -119,6 +121,12 @@ class Generation(UUIDModel):
 
     def __str__(self) -> str:
         return f"{self.pk} ({self.status})"
+
+    @property
+    def can_be_continued(self) -> bool:
+        """Whether it ended before the model had said everything."""
+        cut = (self.Status.STOPPED, self.Status.INTERRUPTED)
+        return self.status in cut or (self.status == self.Status.COMPLETED and self.finish_reason == "length")
 
     @property
     def ended(self) -> bool:

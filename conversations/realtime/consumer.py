@@ -25,7 +25,7 @@ from chatplatform.kernel.background import cancel, spawn
 from chatplatform.kernel.db import in_db
 from conversations import limits, queries
 from conversations.generation.engine import accepted_data
-from conversations.generation.turn import start_turn, stop_turn
+from conversations.generation.turn import continue_turn, start_turn, stop_turn
 from conversations.limits import FrameBucket
 from conversations.models import Conversation, Generation
 from conversations.realtime import frames
@@ -33,6 +33,7 @@ from conversations.realtime.frames import (
     About,
     Ack,
     Auth,
+    Continue,
     Follow,
     Message,
     Ping,
@@ -67,6 +68,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     signed: Signed | None = None
     heard_at = 0.0
     address = ""
+    closing = False
     bad_frames = 0
 
     # --- opening, signing in, closing ----------------------------------------
@@ -87,12 +89,9 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if health.draining():
             await self.send_away()
             return
-        try:
-            sockets.enter(self)
-        except errors.RateLimited:
+        if not sockets.enter(self):
             await self.close(TOO_MANY)
-            return
-        if offered.token or offered.ticket:
+        elif offered.token or offered.ticket:
             await self._guarded(self._sign_in(offered), None)
             if self.signed is None:
                 await self.close(NOT_SIGNED_IN)
@@ -102,9 +101,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def _sign_in(self, offered: SocketCredentials, request_id: frames.RequestId = None) -> None:
         again = self.signed is not None
         signed = await in_db(redeem_ticket, offered.ticket) if offered.ticket else await in_db(identify, offered.token)
-        if self.signed is None:
-            sockets.sign_in(self, signed.user.pk)
-        elif self.signed.user.pk != signed.user.pk:
+        if self.signed is None and not sockets.sign_in(signed.user.pk):
+            await self.close(TOO_MANY)
+            return
+        if self.signed is not None and self.signed.user.pk != signed.user.pk:
             raise errors.Forbidden
         self.signed = signed
         left = (signed.expires_at - datetime.now(UTC)).total_seconds()
@@ -123,6 +123,13 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             spawn(call(), name="socket timer")
 
         self.timers.append(asyncio.get_running_loop().call_later(seconds, run))
+
+    async def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Close the socket; the first reason given is the one that its client sees."""
+        if not self.closing:
+            self.closing = True
+            with suppress(OSError):
+                await super().close(code, reason)
 
     async def send_away(self) -> None:
         """Tell the client to come back, and close."""
@@ -195,6 +202,10 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         match request:
             case Message():
                 await self._send_message(signed, request, request_id)
+            case Continue(message_id=message_id, model_id=model_id):
+                self._refuse_beyond_what_can_be_followed()
+                generation = await continue_turn(signed.user, message_id=message_id, model_ref=model_id)
+                await self._accepted(generation, request_id)
             case Stop():
                 await self._stop(signed, request, request_id)
             case Resume():
@@ -225,14 +236,16 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         )
         self._refuse_beyond_what_can_be_followed()
         accepted = await start_turn(signed.user, send)
-        generation = accepted.generation
+        await self._accepted(accepted.generation, request_id, duplicate=accepted.duplicate)
+
+    async def _accepted(self, generation: Generation, request_id: frames.RequestId, *, duplicate: bool = False) -> None:
         # The answer to the request is event number 1, which every follower gets from the hub as well.
         event = Event("accepted", generation.attempt, 1, 1, data=accepted_data(generation))
-        if accepted.duplicate:
+        if duplicate:
             event.data["duplicate"] = True
         for text in About(generation).of(event, request_id):
             await self.send(text)
-        if not accepted.duplicate:
+        if not duplicate:
             self._follow(generation, attempt=generation.attempt, after=1)
 
     async def _stop(self, signed: Signed, asked: Stop, request_id: frames.RequestId) -> None:

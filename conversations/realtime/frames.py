@@ -12,6 +12,7 @@ import msgspec
 
 from chatplatform.kernel import errors
 from chatplatform.kernel.words import words
+from conversations.generation.engine import CONTINUED
 from conversations.models import Generation
 from conversations.streaming.events import MOST_CHARACTERS, Event, Snapshot, merged, utf16_length
 from providers.routing.router import NOTICES as ROUTING_NOTICES
@@ -63,6 +64,13 @@ class Message(Incoming, frozen=True, forbid_unknown_fields=True):
     client_message_id: "str | None" = None
     parent_id: "UUID | None" = None
     params: Params = Params()
+
+
+class Continue(Incoming, frozen=True, forbid_unknown_fields=True):
+    """Go on from where a reply was stopped, cut off or ran out of room, with the same model or another one."""
+
+    message_id: UUID
+    model_id: "str | None" = None
 
 
 class Stop(Incoming, frozen=True, forbid_unknown_fields=True):
@@ -119,11 +127,12 @@ class Ping(Incoming, frozen=True, forbid_unknown_fields=True):
     """Anything there?"""
 
 
-Request = Auth | Message | Stop | Resume | Ack | Follow | Unfollow | Ping
+Request = Auth | Message | Continue | Stop | Resume | Ack | Follow | Unfollow | Ping
 
 INCOMING: dict[str, type[Request]] = {
     "auth": Auth,
     "message": Message,
+    "continue": Continue,
     "stop": Stop,
     "resume": Resume,
     "ack": Ack,
@@ -265,6 +274,7 @@ def _pieces(parts: list[dict[str, str]]) -> Iterator[tuple[str, int, str]]:
 
 
 NOTICES = {
+    CONTINUED: words("The reply goes on from here.", "以下为接续的内容。"),
     "stopping": words("Stopping.", "正在停止。"),
     "nothing_to_stop": words("Nothing is being written here.", "当前没有正在生成的回复。"),
 } | {notice.code: notice.message for notice in ROUTING_NOTICES}

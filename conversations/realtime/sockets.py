@@ -11,7 +11,6 @@ from uuid import UUID
 from django.db import DatabaseError
 
 from accounts.authentication import devices_signed_in
-from chatplatform.kernel import errors
 from chatplatform.kernel.background import spawn
 from chatplatform.kernel.db import in_db
 from conversations import limits
@@ -39,23 +38,25 @@ class Sockets:
         self._by_person: Counter[UUID] = Counter()
         self._watching: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
-    def enter(self, socket: "ChatConsumer") -> None:
-        """Count a socket that was just opened; RateLimited if there are too many."""
+    def enter(self, socket: "ChatConsumer") -> bool:
+        """Count a socket that was just opened. False if there are too many."""
         unsigned = len(self._open) - sum(self._by_person.values())
         if unsigned >= limits.UNSIGNED_SOCKETS or self._by_address[socket.address] >= limits.SOCKETS_PER_ADDRESS:
-            raise errors.RateLimited
+            return False
         self._open.add(socket)
         self._by_address[socket.address] += 1
         loop = asyncio.get_running_loop()
         if loop not in self._watching:
             self._watching.add(loop)
             spawn(self._look(), name="sockets: silence and sign-ins")
+        return True
 
-    def sign_in(self, socket: "ChatConsumer", person: UUID) -> None:
-        """Count it as this person's; RateLimited if they have too many."""
+    def sign_in(self, person: UUID) -> bool:
+        """Count one socket as this person's. False if they have too many."""
         if self._by_person[person] >= limits.SOCKETS_PER_PERSON:
-            raise errors.RateLimited
+            return False
         self._by_person[person] += 1
+        return True
 
     def leave(self, socket: "ChatConsumer") -> None:
         """It is closed."""

@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 
 import msgspec
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils.timezone import now
 
 from accounts.models import User
 from chatplatform.kernel import errors
 from chatplatform.kernel.words import words
 from conversations.models import Conversation, Generation, Message
-from conversations.queries import conversation_for
+from conversations.queries import conversation_for, message_for
 from conversations.services.conversations import title_from
 from providers import catalogue
 
@@ -132,6 +133,42 @@ def _store(user: User, send: Send) -> Accepted:
         conversation=conversation, user=user, turn=asked, message=reply, model=model, params=send.params
     )
     return Accepted(generation)
+
+
+def continue_reply(user: User, message_id: UUID, model_ref: str | None) -> Generation:
+    """A queued generation that goes on from where a reply was stopped, cut off or ran out of room, by the same model or
+    another one. It makes a new version of the reply, whose text begins with what was there.
+
+    Raises NotFound, NothingToContinue, ModelNotFound, AlreadyGenerating.
+    """
+    with transaction.atomic():
+        cut = message_for(user, message_id)
+        earlier: Generation | None = getattr(cut, "generation", None)
+        if earlier is None or not earlier.can_be_continued or not cut.content:
+            raise errors.NothingToContinue
+        if not Conversation.objects.begin_turn(cut.conversation_id, earlier.turn_id):
+            raise errors.AlreadyGenerating(**_what_runs_in(cut.conversation))
+        model = catalogue.model_for(user, model_ref or (cut.model.pk if cut.model else None))
+        Conversation.objects.filter(pk=cut.conversation_id).update(model=model, updated_at=now())
+        versions = Message.objects.filter(parent=cut.parent_id, role=Message.Role.ASSISTANT)
+        reply = Message.objects.create(
+            conversation=cut.conversation,
+            user=user,
+            parent=cut.parent,
+            role=Message.Role.ASSISTANT,
+            model=model,
+            version=(versions.aggregate(Max("version"))["version__max"] or 0) + 1,
+        )
+        made = Generation.objects.create(
+            conversation=cut.conversation,
+            user=user,
+            turn=earlier.turn,
+            message=reply,
+            model=model,
+            params=earlier.params,
+            continued_from=earlier,
+        )
+    return Generation.objects.whole().get(pk=made.pk)
 
 
 def _what_runs_in(conversation: Conversation) -> dict[str, Any]:

@@ -81,6 +81,10 @@ TABLE = [
     owners("message", "parent_id", "accepted", session_id=own_session, **BRIEF),
     # A model that answers to the owner's key alone.
     owners("message", "model_id", "accepted", missing="error MODEL_NOT_FOUND", content="Hello"),
+    owners("continue", "message_id", "error NOTHING_TO_CONTINUE"),
+    owners(
+        "continue", "model_id", "error NOT_FOUND", missing="error NOT_FOUND", message_id=lambda *_: str(UUID(int=1))
+    ),
     owners("stop", "session_id", "notice nothing_to_stop"),
     owners("stop", "generation_id", "notice nothing_to_stop"),
     owners("resume", "session_id", "resumed"),

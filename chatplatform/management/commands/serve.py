@@ -133,7 +133,7 @@ def run_daphne(host: str, port: int) -> None:
 
     def stop() -> None:
         if leaving:
-            server.stop()
+            leaving[0].cancel()  # a second signal does not wait
         else:
             leaving.append(asyncio.get_running_loop().create_task(lifetime.leave(), name="leave"))
             leaving[0].add_done_callback(lambda _: server.stop())
