@@ -15,7 +15,7 @@ from uuid import uuid4
 import websockets
 from channels.testing import WebsocketCommunicator
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Line(Protocol):
