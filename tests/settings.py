@@ -8,10 +8,9 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIABLES = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+VARIABLES = re.findall(r"^([A-Z][A-Z0-9_]*)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
 
 for _name in (*VARIABLES, *(f"{name}_FILE" for name in VARIABLES)):
     os.environ[_name] = os.environ.get(_name, "") if _name in {"DATABASE_URL", "REDIS_URL"} else ""
@@ -19,11 +18,5 @@ for _name in (*VARIABLES, *(f"{name}_FILE" for name in VARIABLES)):
 _folder = tempfile.TemporaryDirectory(prefix="chatplatform-tests-", ignore_cleanup_errors=True)
 os.environ["DATA_DIR"] = _folder.name
 os.environ["LOG_LEVEL"] = "WARNING"
-
-# Tests in two processes share a Redis server, and each empties its database.
-if (_redis := urlsplit(os.environ.get("REDIS_URL", ""))).scheme in {"redis", "rediss"}:
-    _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    _database = int(_redis.path.strip("/") or 0) + _worker
-    os.environ["REDIS_URL"] = _redis._replace(path=f"/{_database}").geturl()
 
 from chatplatform.settings import *  # noqa: E402, F403  (it reads the environment that was prepared above)

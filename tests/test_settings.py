@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
+EXAMPLE = dict(
+    re.findall(r"^([A-Z][A-Z0-9_]*)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+)
 # Enough for a production start; the test's own, of zeros.
 PRODUCTION = {"PRODUCTION": "1", "SECRET_KEY": "0" * 48, "KEYVAULT_KEKS": f"k1:{'A' * 43}="}
 
