@@ -24,12 +24,21 @@ def _ended(task: asyncio.Task[Any]) -> None:
         log.error("background task failed", extra={"task": task.get_name()}, exc_info=failure)
 
 
+# A library that turns a cancellation into an error of its own swallows it; the task then goes on and is told again.
+TRIES, SECONDS_PER_TRY = 10, 1.0
+
+
 async def cancel(*tasks: asyncio.Task[Any] | None) -> None:
     """Cancel `tasks` and wait until they have ended; None and already ended ones are fine."""
-    waiting = [task for task in tasks if task is not None and task is not asyncio.current_task()]
+    waiting = {task for task in tasks if task is not None and task is not asyncio.current_task()}
+    for _ in range(TRIES):
+        if not waiting:
+            return
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=SECONDS_PER_TRY)
     for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+        log.error("a task does not let itself be cancelled", extra={"task": task.get_name()})
 
 
 async def cancel_all() -> None:

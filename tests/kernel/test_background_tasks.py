@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 
+from chatplatform.kernel import background
 from chatplatform.kernel.background import cancel, cancel_all, spawn
 
 
@@ -58,3 +59,22 @@ async def test_a_shutdown_ends_every_task_but_the_one_that_asks_for_it(caplog):
 
     assert all(task.cancelled() for task in tasks)
     assert caplog.records == []
+
+
+async def test_a_task_that_swallows_a_cancellation_is_told_again(monkeypatch):
+    monkeypatch.setattr(background, "SECONDS_PER_TRY", 0.05)
+    swallowed = []
+
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            swallowed.append(True)
+        await asyncio.sleep(60)
+
+    task = spawn(stubborn(), name="stubborn")
+    await asyncio.sleep(0)
+    await cancel(task)
+
+    assert swallowed
+    assert task.cancelled()
