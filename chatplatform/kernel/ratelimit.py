@@ -1,12 +1,15 @@
 """Limits: so many of one thing in so long a time, counted in Redis when there is one and in this process otherwise.
 
 The arithmetic is the `limits` library's moving window; the numbers and their reasons are in each app's `limits.py`.
+While Redis is away every process counts by itself: nobody is kept out for it, and nobody gets in unlimited.
 """
 
 import asyncio
+import logging
 import threading
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,9 +19,12 @@ from limits import RateLimitItemPerSecond
 from limits.aio.strategies import MovingWindowRateLimiter as AsyncMovingWindow
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
+from redis.exceptions import RedisError
 
 from chatplatform.kernel import redis
 from chatplatform.kernel.errors import RateLimited
+
+log = logging.getLogger(__name__)
 
 SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
 
@@ -26,14 +32,18 @@ SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86400
 _making = threading.Lock()
 
 
-def _sync() -> MovingWindowRateLimiter:
+def _counters(url: str) -> MovingWindowRateLimiter:
+    """The counters in the Redis at `url`, or with no address this process's own."""
     with _making:  # threads that come first together must not each get counters of their own
-        return _made()
+        return _made(url)
 
 
 @cache
-def _made() -> MovingWindowRateLimiter:
-    return MovingWindowRateLimiter(storage_from_string(settings.REDIS_URL) if settings.REDIS_URL else MemoryStorage())
+def _made(url: str) -> MovingWindowRateLimiter:
+    if not url:
+        return MovingWindowRateLimiter(MemoryStorage())
+    patience = {"socket_timeout": redis.ANSWER_SECONDS, "socket_connect_timeout": redis.ANSWER_SECONDS}
+    return MovingWindowRateLimiter(storage_from_string(url, **patience))
 
 
 _limiters: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncMovingWindow]" = weakref.WeakKeyDictionary()
@@ -55,7 +65,8 @@ def _async() -> AsyncMovingWindow:
 def forget_everything() -> None:
     """Drop all counters and connections; between tests."""
     if _made.cache_info().currsize:
-        _sync().storage.reset()
+        with suppress(RedisError):
+            _counters(settings.REDIS_URL).storage.reset()
     _made.cache_clear()
     _limiters.clear()
 
@@ -75,19 +86,40 @@ class Limit:
     def _refusal(self, stats: Any) -> RateLimited:
         return RateLimited(retry_after=max(0.0, stats.reset_time - time.time()))
 
+    def _hit(self, counters: MovingWindowRateLimiter) -> None:
+        if not counters.hit(self._item, self.name):
+            raise self._refusal(counters.get_window_stats(self._item, self.name))
+
+    def _check(self, counters: MovingWindowRateLimiter) -> None:
+        if not counters.test(self._item, self.name):
+            raise self._refusal(counters.get_window_stats(self._item, self.name))
+
     def hit(self) -> None:
         """Count one; RateLimited with `retry_after` if there is no room. For sync code."""
-        if not _sync().hit(self._item, self.name):
-            raise self._refusal(_sync().get_window_stats(self._item, self.name))
+        try:
+            self._hit(_counters(settings.REDIS_URL))
+        except RedisError as exc:
+            self._hit(_without_redis(exc))
 
     def check(self) -> None:
         """RateLimited if there is no room, without counting: for limits on failures. For sync code."""
-        if not _sync().test(self._item, self.name):
-            raise self._refusal(_sync().get_window_stats(self._item, self.name))
+        try:
+            self._check(_counters(settings.REDIS_URL))
+        except RedisError as exc:
+            self._check(_without_redis(exc))
 
     async def ahit(self) -> None:
         """`hit()` for async code."""
         if not settings.REDIS_URL:
             self.hit()  # this process's own counters: nothing to wait for
-        elif not await _async().hit(self._item, self.name):
-            raise self._refusal(await _async().get_window_stats(self._item, self.name))
+            return
+        try:
+            if not await _async().hit(self._item, self.name):
+                raise self._refusal(await _async().get_window_stats(self._item, self.name))
+        except RedisError as exc:
+            self._hit(_without_redis(exc))
+
+
+def _without_redis(exc: RedisError) -> MovingWindowRateLimiter:
+    log.warning("Redis is away; this process counts by itself", extra={"reason": type(exc).__name__})
+    return _counters("")

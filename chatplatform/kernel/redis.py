@@ -13,15 +13,21 @@ import weakref
 from django.conf import settings
 from redis.asyncio import Redis
 
+# None of our commands waits on purpose: one that takes longer than this has no answer coming.
+ANSWER_SECONDS = 5.0
+
 _clients: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Redis]" = weakref.WeakKeyDictionary()
 
 
 def client() -> Redis:
-    """The running loop's client for `REDIS_URL`. Commands fail after five seconds; none of ours blocks on purpose."""
+    """The running loop's client for `REDIS_URL`. Commands fail after `ANSWER_SECONDS`."""
     loop = asyncio.get_running_loop()
     if loop not in _clients:
         _clients[loop] = Redis.from_url(
-            settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5, health_check_interval=30
+            settings.REDIS_URL,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            health_check_interval=30,
         )
     return _clients[loop]
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from chatplatform.kernel import ratelimit, redis
 from chatplatform.kernel.errors import RateLimited
 from chatplatform.kernel.ratelimit import MINUTE, Limit
 
@@ -50,8 +51,6 @@ async def test_sockets_and_requests_count_together_also_from_different_event_loo
 
 
 async def _four_more():
-    from chatplatform.kernel import redis
-
     try:
         return [await allowed_async(TEN) for _ in range(4)]
     finally:
@@ -80,3 +79,28 @@ def test_checking_counts_nothing():
 
 def test_one_name_does_not_spend_what_belongs_to_another():
     assert [allowed(Limit(name, 1, per=MINUTE)) for name in ("alice", "bob", "alice")] == [True, True, False]
+
+
+async def test_while_redis_is_away_the_process_counts_by_itself(settings, caplog):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    ratelimit.forget_everything()
+
+    assert [allowed(TEN) for _ in range(5)] + [await allowed_async(TEN) for _ in range(6)] == [True] * 10 + [False]
+    with pytest.raises(RateLimited):
+        TEN.check()
+    assert "Redis is away" in caplog.text
+
+
+async def test_a_redis_that_does_not_answer_keeps_nobody_for_long(settings, monkeypatch):
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    monkeypatch.setattr(redis, "ANSWER_SECONDS", 0.2)
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    settings.REDIS_URL = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    ratelimit.forget_everything()
+
+    async with server, asyncio.timeout(5):
+        assert await asyncio.to_thread(allowed, TEN)
+        assert await allowed_async(TEN)
