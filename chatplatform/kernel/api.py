@@ -4,13 +4,16 @@
 `{"success": false, "error": {code, message, details?}}`, on every answer under `/api/v1`.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import orjson
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from redis.exceptions import RedisError
 from rest_framework import exceptions, serializers
 from rest_framework.pagination import BasePagination
 from rest_framework.parsers import BaseParser
@@ -23,6 +26,8 @@ from chatplatform.kernel.words import words
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
+
+log = logging.getLogger(__name__)
 
 
 class JSONBody(BaseParser):
@@ -84,6 +89,10 @@ TRANSLATED: tuple[tuple[type[Exception], type[errors.AppError]], ...] = (
 )
 
 
+# A server of ours that does not answer. The client may try again; the log has the reason.
+AWAY = (OperationalError, InterfaceError, RedisError)
+
+
 def translated(exc: Exception) -> errors.AppError | None:
     """`exc` as one of our errors, or None if it is nobody's fault but ours."""
     if isinstance(exc, errors.AppError):
@@ -95,6 +104,9 @@ def translated(exc: Exception) -> errors.AppError | None:
         return errors.ValidationFailed(cast("dict[str, Any]", detail))
     if isinstance(exc, exceptions.Throttled):
         return errors.RateLimited(retry_after=getattr(exc, "wait", None))
+    if isinstance(exc, AWAY):
+        log.error("the database or Redis is away", exc_info=exc)
+        return errors.Unavailable()
     return next((ours() for theirs, ours in TRANSLATED if isinstance(exc, theirs)), None)
 
 

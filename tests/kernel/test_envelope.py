@@ -2,8 +2,10 @@
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.db import OperationalError
 from django.urls import path
 from django.utils import timezone
+from redis.exceptions import RedisError
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.permissions import AllowAny
@@ -32,6 +34,14 @@ class Busy(APIView):
         raise errors.RateLimited(retry_after=12.3456)
 
 
+class WithoutServers(APIView):
+    permission_classes = [AllowAny]
+    lost = {"database": OperationalError("secret address"), "redis": RedisError("secret address")}
+
+    def get(self, request):
+        raise self.lost[request.query_params["lost"]]
+
+
 class Private(APIView):
     def get(self, request):
         return Response("for nobody")
@@ -52,6 +62,7 @@ class Sessions(ListAPIView):
 urlpatterns = [
     path("notes", Notes.as_view()),
     path("busy", Busy.as_view()),
+    path("without", WithoutServers.as_view()),
     path("private", Private.as_view()),
     path("sessions", Sessions.as_view()),
 ]
@@ -117,6 +128,15 @@ def test_who_comes_too_often_is_told_when_to_come_back(client):
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "12")
     assert answer.json()["error"]["details"] == {"retry_after": 12.346}
+
+
+@pytest.mark.parametrize("lost", ["database", "redis"])
+def test_who_comes_while_the_database_or_redis_is_away_may_try_again(client, caplog, lost):
+    answer = client.get(f"/without?lost={lost}")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
+    assert "secret" not in answer.text
+    assert "is away" in caplog.text
 
 
 def test_messages_are_in_the_language_that_was_asked_for(client):
