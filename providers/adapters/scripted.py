@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from django.conf import settings
 
-from chatplatform.kernel.errors import AppError, ModelNotFound, VendorTruncated
+from chatplatform.kernel.errors import BY_CODE, ModelNotFound, ValidationFailed, VendorTruncated
 from providers.adapters.base import Adapter, Endpoint
 from providers.adapters.text import clean
 from providers.completion import (
@@ -219,11 +219,8 @@ with `{"cut": true}`, which breaks off. Without any of them it finishes by itsel
 """
 
 
-def _failures(root: type[AppError]) -> dict[str, type[AppError]]:
-    found = {root.code: root}
-    for kind in root.__subclasses__():
-        found |= _failures(kind)
-    return found
+# What a script may fail with: every error but the one that needs to be told which fields are wrong.
+FAILURES = {code: kind for code, kind in BY_CODE.items() if kind is not ValidationFailed}
 
 
 def _script(text: str) -> list[Step] | None:
@@ -236,7 +233,7 @@ def _script(text: str) -> list[Step] | None:
     spoken = [step for step in steps if step.say or step.think]
     length = sum(len(step.say + step.think) * step.times for step in spoken)
     too_long = length > LONGEST_TEXT or sum(step.times for step in spoken) > MOST_EVENTS or len(steps) > MOST_EVENTS
-    unknown = any(step.fail is not None and step.fail not in _failures(AppError) for step in steps)
+    unknown = any(step.fail is not None and step.fail not in FAILURES for step in steps)
     return None if too_long or unknown else steps
 
 
@@ -257,7 +254,7 @@ async def _play(prompt: Prompt) -> AsyncIterator[StreamEvent]:
         if step.usage is not None:
             usage = Usage(input_tokens=step.usage[0], output_tokens=step.usage[1])
         if step.fail is not None:
-            raise _failures(AppError)[step.fail](retry_after=step.retry_after)
+            raise FAILURES[step.fail](retry_after=step.retry_after)
         if step.cut:
             raise VendorTruncated
         if step.finish is not None:

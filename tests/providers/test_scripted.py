@@ -172,6 +172,7 @@ async def test_what_a_script_says_is_clean() -> None:
         '[{"say": "x", "times": 20000}, {"say": "x"}]',
         json.dumps([{"say": "x" * 1000, "times": 5000}]),
         '[{"fail": "NO_SUCH_CODE"}]',
+        '[{"fail": "VALIDATION_FAILED"}]',
         '[{"finish": "bored"}]',
         '[{"say": "\\ud800"}]',
     ],
