@@ -40,7 +40,7 @@ REQUIRED = ["exp", "iat", "nbf", "iss", "aud", "sub", "jti", "typ", "sid"]
 CLOCK_SKEW = timedelta(seconds=5)
 # Ours have some 450 characters; anything much longer is not worth parsing.
 LONGEST_TOKEN = 1024
-# With six bytes a refresh token fills its base64 letters to the last bit: there is one spelling of it, and no padding.
+# With six bytes a refresh token fills its base64 letters to the last bit: no padding, and no bits left to vary.
 COUNTER_BYTES = 6
 
 
@@ -216,6 +216,8 @@ def _link(refresh_token: str) -> Link:
         raw = base64.b64decode(refresh_token, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise Unauthenticated from None
+    if base64.urlsafe_b64encode(raw).decode() != refresh_token:
+        raise Unauthenticated  # the same bytes in the other alphabet: its digest would be taken for an old token's
     body, seal = raw[: 16 + COUNTER_BYTES], raw[16 + COUNTER_BYTES :]
     if not any(hmac.compare_digest(seal, _seal(key, body)) for key in _keys("refresh-token").values()):
         raise Unauthenticated

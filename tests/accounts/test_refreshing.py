@@ -51,6 +51,16 @@ def test_after_the_grace_a_used_token_ends_the_device(api, alice):
     assert (entry.resource_type, entry.ip_address, entry.user_agent) == ("device", "198.51.100.9", AGENT)
 
 
+def test_another_spelling_of_a_used_token_is_no_token_and_ends_nothing(api, alice):
+    tokens = [api(alice).refresh_token for _ in range(20)]
+    first = next(token for token in tokens if set(token) & set("-_"))
+    second = refresh(first).data["refresh_token"]
+
+    assert refresh(first.translate(str.maketrans("-_", "+/"))).code == "UNAUTHENTICATED"
+    assert refresh(second).status == 200
+    assert reused(alice) == []
+
+
 def test_the_grace_is_for_the_same_program_only(api, alice):
     first = api(alice).refresh_token
     second = refresh(first).data["refresh_token"]
