@@ -63,7 +63,7 @@ class Command(BaseCommand):
         sign_in = (
             f"{OPERATOR} / {password}   (shown this once; change it in the admin)"
             if password
-            else (f"{operator.email if operator else OPERATOR}   (forgotten the password? manage.py changepassword)")
+            else (f"{operator.email if operator else OPERATOR}   (forgotten the password? .venv/bin/python manage.py changepassword)")
         )
         lines = {
             "Chat": f"{settings.PUBLIC_URL}/",
