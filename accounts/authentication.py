@@ -1,7 +1,7 @@
 """Who is this request or socket? A password proves it once; from then on a token or a ticket does.
 
 Every door ends in `Signed`: a person who is active, on a device that is still signed in, until a moment. `identify`
-reads a token, `redeem_ticket` a socket's ticket; a door that stays open asks `still_signed_in` from time to time.
+reads a token, `redeem_ticket` a socket's ticket; doors that stay open ask `devices_signed_in` from time to time.
 """
 
 from dataclasses import dataclass
@@ -53,17 +53,8 @@ def redeem_ticket(ticket: str) -> Signed:
     return _signed(claims)
 
 
-def still_signed_in(signed: Signed) -> bool:
-    """Is the device still signed in and the person still active? Says nothing about the age of the token."""
-    return (
-        Device.objects.live()
-        .filter(pk=signed.device_id, user_id=signed.user.pk, user__status=User.Status.ACTIVE)
-        .exists()
-    )
-
-
 def devices_signed_in(device_ids: set[UUID]) -> set[UUID]:
-    """Which of these devices are still signed in, their people active: `still_signed_in` for many sockets at once."""
+    """Which of these devices are still signed in, their people active. Says nothing about the age of a token."""
     live = Device.objects.live().filter(user__status=User.Status.ACTIVE)
     wanted = sorted(device_ids)
     found: set[UUID] = set()

@@ -101,11 +101,6 @@ def offered(user: User, *, vendor: str | None = None) -> QuerySet[AIModel]:
     return AIModel.objects.filter(is_active=True, vendor__in=[slug for slug in usable if vendor in {None, slug}])
 
 
-def offered_to(user: User) -> list[AIModel]:
-    """`offered()` as a list."""
-    return list(offered(user))
-
-
 def model_for(user: User, ref: str | UUID | None) -> AIModel:
     """The model that `ref` names: an id, `vendor/name` or a bare name; none: the default. ModelNotFound if it is not
     offered to this person."""

@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 from django.db import connections
 
-from accounts.authentication import identify, redeem_ticket, still_signed_in, ticket_for
+from accounts.authentication import devices_signed_in, identify, redeem_ticket, ticket_for
 from accounts.models import User
 from chatplatform.kernel.errors import Unauthenticated
 from tests.cast import PASSWORD
@@ -108,12 +108,11 @@ def test_tickets_are_limited_by_person(api, alice, bob):
 
 def test_an_open_socket_learns_that_its_person_or_device_is_gone(api, alice):
     phone, laptop = api(alice), api(alice)
-    on_phone, on_laptop = identify(phone.token), identify(laptop.token)
-    assert still_signed_in(on_phone)
+    on_phone, on_laptop = identify(phone.token).device_id, identify(laptop.token).device_id
+    assert devices_signed_in({on_phone, on_laptop}) == {on_phone, on_laptop}
 
     phone.post("/api/v1/auth/logout")
-    assert not still_signed_in(on_phone)
-    assert still_signed_in(on_laptop)
+    assert devices_signed_in({on_phone, on_laptop}) == {on_laptop}
 
     User.objects.filter(pk=alice.pk).update(status=User.Status.SUSPENDED)
-    assert not still_signed_in(on_laptop)
+    assert devices_signed_in({on_phone, on_laptop}) == set()
