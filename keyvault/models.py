@@ -72,7 +72,7 @@ class ProviderKey(StampedModel):
     is_valid = models.BooleanField(words("usable", "可用"), default=True)
     last_validated = models.DateTimeField(words("last checked", "上次验证"), null=True, blank=True)
     last_used_at = models.DateTimeField(words("last used", "上次使用"), null=True, blank=True)
-    # The highest priority is tried first; keys of equal priority share the work in proportion to their weights.
+    # The highest priority is tried first, the oldest of equals. Weights are kept and not used.
     priority = models.SmallIntegerField(default=0)
     weight = models.PositiveSmallIntegerField(default=1)
 
