@@ -16,6 +16,13 @@ from chatplatform.kernel.words import words
 from keyvault.models import Outcome, ProviderKey
 from keyvault.services import delete_key
 
+VERDICTS = {
+    Outcome.VALID: words("valid", "有效"),
+    Outcome.INVALID: words("invalid", "无效"),
+    Outcome.EXHAUSTED: words("out of credit", "余额不足"),
+    Outcome.UNKNOWN: words("unknown, for the vendor did not say", "未知，服务商没有给出结论"),
+}
+
 
 @admin.register(ProviderKey)
 class ProviderKeyAdmin(ModelAdmin):  # type: ignore[misc]
@@ -64,18 +71,19 @@ class ProviderKeyAdmin(ModelAdmin):  # type: ignore[misc]
         """Ask the vendors of the selected keys, all at once, and say what came of it."""
         keys = list(queryset.select_related("user")[: self.list_per_page])
         for key, verdict in zip(keys, outbound.run(_verdicts(keys)), strict=True):
-            level = messages.SUCCESS if verdict == Outcome.VALID else messages.WARNING
-            self.message_user(request, f"{key}: {verdict}", level)
-            self.log_change(request, key, f"validated: {verdict}")
+            level = messages.SUCCESS if verdict is Outcome.VALID else messages.WARNING
+            said = VERDICTS[verdict] if isinstance(verdict, Outcome) else verdict.message
+            self.message_user(request, f"{key}: {said}", level)
+            self.log_change(request, key, f"validated: {verdict if isinstance(verdict, Outcome) else verdict.code}")
 
 
-async def _verdicts(keys: Sequence[ProviderKey]) -> list[str]:
+async def _verdicts(keys: Sequence[ProviderKey]) -> list[Outcome | AppError]:
     probe: Callable[[ProviderKey], Awaitable[Outcome]] = import_string(settings.KEYVAULT_PROBE)
 
-    async def verdict(key: ProviderKey) -> str:
+    async def verdict(key: ProviderKey) -> Outcome | AppError:
         try:
-            return str(await probe(key))
+            return await probe(key)
         except AppError as failure:
-            return str(failure.message)
+            return failure
 
     return await asyncio.gather(*map(verdict, keys))

@@ -96,6 +96,15 @@ def test_keys_are_checked_with_their_vendor(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_verdict_is_in_the_operators_language(operator: Client, key: ProviderKey, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/v1/models").respond_with_json({"object": "list", "data": []}, status=500)
+    operator.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+
+    assert "openai work sk-...0001: 未知" in page(operator, LIST, action="validate", _selected_action=str(key.pk))
+    assert "unknown" in LogEntry.objects.get().change_message
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_key_that_does_not_open_is_said_to(operator: Client, key: ProviderKey) -> None:
     ProviderKey.objects.update(kek_id="gone")
 
