@@ -30,8 +30,8 @@ from tests.phone import Phone, RealLine
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
-# Redis databases that tests' own servers use; the tests themselves are in the ones below.
-REDIS_DATABASES = iter(range(8, 16))
+# Redis databases that nobody has taken; the tests themselves are in the ones below.
+REDIS_DATABASES = list(range(8, 16))
 
 
 @dataclass
@@ -183,9 +183,11 @@ def _redis() -> Iterator[str]:
     if not given:
         yield ""
         return
-    address = urlsplit(given)._replace(path=f"/{next(REDIS_DATABASES)}").geturl()
+    database = REDIS_DATABASES.pop()
+    address = urlsplit(given)._replace(path=f"/{database}").geturl()
     try:
         yield address
     finally:
         with redis.Redis.from_url(address) as client:
             client.flushdb()
+        REDIS_DATABASES.append(database)
