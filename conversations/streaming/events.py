@@ -87,7 +87,7 @@ def utf16_length(text: str) -> int:
     """The length of `text` as JavaScript counts it."""
     if text.isascii():
         return len(text)
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 class Transcript:

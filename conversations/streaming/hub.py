@@ -55,7 +55,9 @@ Watcher = Callable[[dict[str, Any]], None]
 class Stream:
     """The writer's end of one attempt of a generation: numbers events and hands them out."""
 
-    def __init__(self, hub: "Hub", generation_id: UUID, attempt: int, on_fenced: Callable[[], None]) -> None:
+    def __init__(
+        self, hub: "Hub", topic: "_Topic", generation_id: UUID, attempt: int, on_fenced: Callable[[], None]
+    ) -> None:
         self.generation_id = generation_id
         self.attempt = attempt
         self.seq = 0
@@ -65,6 +67,7 @@ class Stream:
         self.wanted_until = 0.0
         self.owes_tip = False
         self._hub = hub
+        self._topic = topic
         self._pending: list[Event] = []
         self._flushing: list[Event] = []
         self._wrote_text = False
@@ -88,7 +91,7 @@ class Stream:
             self.due = 0.0
 
     def _give(self, event: Event) -> None:
-        for listener in self._hub.listeners(self.generation_id):
+        for listener in self._topic.listeners:
             listener.push(event)
         self._pending.append(event)
         self._hub.mark(self)
@@ -126,7 +129,7 @@ class Listener:
         self._standing = standing
         self._arrived: list[Event] = []
         self._behind = False
-        self._wake = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._hub.enter(self)
@@ -142,20 +145,24 @@ class Listener:
         else:
             self._arrived.clear()
             self._behind = True
-        self._wake.set()
+        self._wake()
 
     def nudge(self) -> None:
         """Something may have been missed: look at the log."""
         self._behind = True
-        self._wake.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def read(self) -> list[Event | Snapshot]:
         """Wait for what comes next. Empty once, at the most, when a look at the log found nothing new."""
-        await self._wake.wait()
-        self._wake.clear()
+        if not self._arrived and not self._behind:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
         arrived, self._arrived = self._arrived, []
-        fresh, whole = self._take(arrived)
-        items: list[Event | Snapshot] = list(fresh)
+        items, whole = self._take(arrived)
         if (self._behind or not whole) and not self.ended:
             items += await self.catch_up()
         return items
@@ -167,8 +174,8 @@ class Listener:
         # Taken before the log is read: what is flushed in between is then in both, and in neither never.
         unflushed = stream.unflushed() if stream else []
         kept = await self._hub.kept(self.generation_id, attempt=self.attempt, after=self.last)
-        fresh, whole = self._take(kept + unflushed)
-        items: list[Event | Snapshot] = list(fresh)
+        items, whole = self._take(kept + unflushed)
+        fresh = bool(items)
         # Number 1 is known to whoever was accepted, even before the writer has begun.
         if stream and (stream.attempt, max(stream.seq, 1)) < (self.attempt, self.last):
             self.attempt, self.last, whole = 0, 0, False  # a number that was never given out
@@ -187,9 +194,9 @@ class Listener:
             items.append(snapshot)
         return items
 
-    def _take(self, events: list[Event]) -> tuple[list[Event], bool]:
+    def _take(self, events: list[Event]) -> tuple[list[Event | Snapshot], bool]:
         """Those that continue what was read, and whether that was all: False where a number is missing."""
-        fresh: list[Event] = []
+        fresh: list[Event | Snapshot] = []
         for event in events:
             if event.attempt < self.attempt or (event.attempt == self.attempt and event.seq <= self.last):
                 continue
@@ -207,7 +214,7 @@ class Listener:
 
 
 class _Topic:
-    """A generation that somebody in this process follows."""
+    """A generation that somebody in this process follows or writes."""
 
     __slots__ = ("asked_at", "heard_at", "joined", "listeners", "owner")
 
@@ -246,7 +253,8 @@ class Hub:
 
     def open_stream(self, generation_id: UUID, *, attempt: int, on_fenced: Callable[[], None]) -> Stream:
         """The writer's end for one attempt. `on_fenced` is called if a later attempt has taken over."""
-        stream = Stream(self, generation_id, attempt, on_fenced)
+        topic = self._topics.setdefault(generation_id, _Topic())
+        stream = Stream(self, topic, generation_id, attempt, on_fenced)
         self._streams[generation_id] = stream
         return stream
 
@@ -257,6 +265,7 @@ class Hub:
             await self._flush([stream])
         if self._streams.get(stream.generation_id) is stream:
             del self._streams[stream.generation_id]
+        self._drop_if_unused(stream.generation_id)
         self._log.forget(stream.generation_id)
 
     async def publish(self, generation_id: UUID, event: Event) -> None:
@@ -356,10 +365,15 @@ class Hub:
         if topic is None:
             return
         topic.listeners.discard(listener)
-        if not topic.listeners:
-            del self._topics[listener.generation_id]
-            if topic.joined:
-                await self._part(f"gen.{listener.generation_id}")
+        self._drop_if_unused(listener.generation_id)
+        if topic.joined and not topic.listeners:
+            topic.joined = False
+            await self._part(f"gen.{listener.generation_id}")
+
+    def _drop_if_unused(self, generation_id: UUID) -> None:
+        topic = self._topics.get(generation_id)
+        if topic and not topic.listeners and generation_id not in self._streams:
+            del self._topics[generation_id]
 
     async def kept(self, generation_id: UUID, *, attempt: int, after: int) -> list[Event]:
         """What the log still has after a number; nothing when the log is away."""
