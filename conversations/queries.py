@@ -82,7 +82,8 @@ def latest_generation(user: User, conversation_id: UUID) -> Generation | None:
 def running_generations(user: User) -> list[Generation]:
     """What a returning client has to resume."""
     alive = Generation.objects.alive().filter(user=user, conversation__deleted_at=None)
-    return list(alive.whole().order_by("created_at"))
+    # Every sign-in asks, nearly always for nothing: naming all columns of four tables takes longer than finding none.
+    return list(alive.only("conversation_id", "message_id", "attempt").order_by("created_at"))
 
 
 def standing(generation_id: UUID) -> Snapshot:
