@@ -63,3 +63,12 @@ def _address(hop: str) -> str:
     except ValueError:
         return ""
     return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def neighbourhood(ip: str, *, v4: int = 32) -> str:
+    """The network that counts as one place: an IPv4 address (or its first `v4` bits), and of IPv6 the /64 that one
+    customer has."""
+    if not ip:
+        return "nowhere"  # a unix socket or a command: one bucket for all of them
+    address = ipaddress.ip_address(ip)
+    return str(ipaddress.ip_network((address, v4 if address.version == 4 else 64), strict=False))

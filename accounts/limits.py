@@ -4,23 +4,16 @@ A limit by address counts an IPv6 network of 64 bits as one address: whoever hol
 """
 
 import hashlib
-import ipaddress
 from uuid import UUID
 
+from accounts.clients import neighbourhood
 from chatplatform.kernel.ratelimit import HOUR, MINUTE, Limit
-
-
-def _network(ip: str, *, v4: int = 32) -> str:
-    if not ip:
-        return "nowhere"  # a unix socket or a command: one bucket for all of them
-    address = ipaddress.ip_address(ip)
-    return str(ipaddress.ip_network((address, v4 if address.version == 4 else 64), strict=False))
 
 
 def sign_in_from(ip: str) -> Limit:
     """Attempts to sign in, good or bad, from one address."""
     # 30 a minute: an office behind one router in the morning, but not a list of stolen passwords.
-    return Limit(f"sign-in:from:{_network(ip)}", 30, per=MINUTE)
+    return Limit(f"sign-in:from:{neighbourhood(ip)}", 30, per=MINUTE)
 
 
 def sign_in_to(account: str, ip: str) -> Limit:
@@ -29,19 +22,19 @@ def sign_in_to(account: str, ip: str) -> Limit:
     # who guesses at an account must not be able to lock its owner out. Hashed, so that the
     # counters are no address book.
     name = hashlib.sha256(account.strip().lower().encode("utf-8", "replace")).hexdigest()[:32]
-    return Limit(f"sign-in:to:{name}:{_network(ip, v4=24)}", 5, per=15 * MINUTE)
+    return Limit(f"sign-in:to:{name}:{neighbourhood(ip, v4=24)}", 5, per=15 * MINUTE)
 
 
 def register_from(ip: str) -> Limit:
     """New accounts from one address."""
     # 20 an hour: a class of students trying it together, but not a farm of accounts.
-    return Limit(f"register:from:{_network(ip)}", 20, per=HOUR)
+    return Limit(f"register:from:{neighbourhood(ip)}", 20, per=HOUR)
 
 
 def refresh_from(ip: str) -> Limit:
     """Exchanges of refresh tokens from one address."""
     # 120 a minute: each device needs one in fifteen minutes, so this is an office of hundreds coming back after lunch.
-    return Limit(f"refresh:from:{_network(ip)}", 120, per=MINUTE)
+    return Limit(f"refresh:from:{neighbourhood(ip)}", 120, per=MINUTE)
 
 
 def tickets_by(user_id: UUID) -> Limit:

@@ -139,7 +139,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis, channel layer, cache, jobs ------------------------------------
 # Without REDIS_URL everything stays in this process: right for one process, wrong for two.
-REDIS_URL = env.address("REDIS_URL", schemes=("redis", "rediss", "unix"))
+REDIS_URL = env.address("REDIS_URL", schemes=("redis", "rediss"))
 if REDIS_URL:
     # Publish/subscribe, not the list-based layer: that one drops messages at 100 unread and, with redis-py 8, every
     # idle socket after five seconds. The heartbeat keeps a silent connection inside the socket timeout.

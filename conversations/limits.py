@@ -12,8 +12,10 @@ FOLLOWED_PER_SOCKET = 8
 SOCKETS_PER_PERSON = 10
 # Sockets from one address: an office or a school behind one router.
 SOCKETS_PER_ADDRESS = 200
-# Sockets that have not signed in yet, of everybody: each lives ten seconds at the most.
+# Sockets that brought no token and have not signed in yet, of everybody and from one address: each lives ten seconds
+# at the most, and no address may hold all places.
 UNSIGNED_SOCKETS = 200
+UNSIGNED_PER_ADDRESS = 20
 # Conversations that one socket watches for other devices' turns.
 WATCHED_PER_SOCKET = 50
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,21 @@ def spawn(work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
     _running.add(task)
     task.add_done_callback(_ended)
     return task
+
+
+def keep_doing(step: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> asyncio.Task[Any]:
+    """Do `step` again and again until the task is cancelled. A step that fails is logged, and the next one comes a
+    second later: a loop that everybody depends on does not end by one defect."""
+
+    async def loop() -> None:
+        while True:
+            try:
+                await step()
+            except Exception:
+                log.exception("a step of a background loop failed", extra={"task": name})
+                await asyncio.sleep(1)
+
+    return spawn(loop(), name=name)
 
 
 def _ended(task: asyncio.Task[Any]) -> None:

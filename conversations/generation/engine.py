@@ -17,6 +17,7 @@ A second of silence from the database does not lose a reply: step 8 is tried aga
 import asyncio
 import logging
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +32,7 @@ from conversations.generation.recorder import Ending
 from conversations.models import Generation
 from conversations.queries import terminal_data
 from conversations.streaming.events import MOST_CHARACTERS, TEXT, THINKING, joined
-from conversations.streaming.hub import Stream
+from conversations.streaming.stream import Stream
 from providers.completion import Finished, Prompt, TextDelta, ThinkingDelta, Usage, UsageReport
 from providers.routing.router import Reply, open_reply
 from providers.tokens import estimate_prompt, estimated_usage
@@ -63,6 +64,8 @@ class Writing:
         self.started_at: datetime | None = None
         self.first_delta_at: datetime | None = None
         self.timeline: list[dict[str, Any]] = []
+        # Characters that come from the run this one goes on from: they were paid for there.
+        self.carried: Counter[str] = Counter()
 
     def begin(self) -> None:
         """Step 1."""
@@ -71,6 +74,7 @@ class Writing:
         if (earlier := self.generation.continued_from) is not None:
             for part in earlier.message.parts:
                 self._give_out(part["type"], part["text"])
+                self.carried[part["type"]] += len(part["text"])
             self.stream.emit("notice", code=CONTINUED, off=self.stream.transcript.length)
             self._note("notice", code=CONTINUED)
 
@@ -160,9 +164,9 @@ class Writing:
     def _ending(self, interrupted: bool) -> Ending:
         transcript = self.stream.transcript
         if self.usage is None and self.prompt is not None and self._was_asked:
-            thinking = joined(transcript.parts, THINKING)
-            self.usage = estimated_usage(self.prompt, text=transcript.text, thinking=thinking)
-        has_text = bool(transcript.parts)
+            text, thinking = (joined(transcript.parts, kind)[self.carried[kind] :] for kind in (TEXT, THINKING))
+            self.usage = estimated_usage(self.prompt, text=text, thinking=thinking)
+        has_text = self.first_delta_at is not None
         if self.finish_reason and self.error is None:
             status = Status.COMPLETED
         elif self.stop_wanted:

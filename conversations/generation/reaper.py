@@ -9,11 +9,12 @@ import asyncio
 import logging
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.db.models.functions import Now
 
-from chatplatform.kernel import errors
-from chatplatform.kernel.background import spawn
+from chatplatform.kernel import errors, health
+from chatplatform.kernel.background import keep_doing
 from chatplatform.kernel.db import in_db
 from conversations.generation import recorder
 from conversations.generation.recorder import Ending
@@ -35,28 +36,36 @@ FORGOTTEN = timedelta(seconds=10)
 
 async def start_reaping() -> None:
     """Begin to look; called once per process."""
-    spawn(_reap_for_ever(await runner(), await hub()), name="reaper")
+    own, exchange = await runner(), await hub()
 
-
-async def _reap_for_ever(own: Runner, exchange: Hub) -> None:
-    while True:
+    async def look() -> None:
         try:
             await reap(own, exchange)
         except DatabaseError as exc:
             log.warning("the reaper cannot reach the database", extra={"reason": type(exc).__name__})
-        except Exception:  # whatever one row did to it, the others still need it
-            log.exception("the reaper failed by a defect of ours")
+            # Nobody could renew a lease meanwhile: the living get the time to, before anyone is taken for dead.
+            await asyncio.sleep(settings.LEASE_SECONDS)
         await asyncio.sleep(LOOK_EVERY)
+
+    keep_doing(look, name="reaper")
 
 
 async def reap(own: Runner, exchange: Hub) -> int:
     """Look once; how many generations were ended."""
     expired, forgotten = await in_db(_left_behind)
-    for generation in forgotten:
-        own.start(generation)
+    if not health.draining():
+        for generation in forgotten:
+            own.start(generation)
     ended = 0
     for generation in expired:
-        ended += await _end(generation, exchange)
+        if own.writes(generation.pk):
+            continue  # our own, late with its lease and very much alive
+        try:
+            ended += await _end(generation, exchange)
+        except DatabaseError:
+            raise
+        except Exception:  # whatever is wrong with one row, the others still need an end
+            log.exception("a reply could not be ended", extra={"generation": str(generation.pk)})
     return ended
 
 
@@ -96,7 +105,10 @@ async def _end(generation: Generation, exchange: Hub) -> bool:
 def _usage(generation: Generation, transcript: Transcript) -> Usage:
     """What the lost worker's call probably cost: the prompt that was reserved for, and the text that is there."""
     prompt = ledger.reserved_prompt(generation_id=generation.pk, attempt=generation.attempt)
-    return Usage(input_tokens=prompt, output_tokens=estimate(transcript.text), estimated=True)
+    written = "".join(part["text"] for part in transcript.parts)
+    carried = generation.continued_from.message.parts if generation.continued_from else []
+    fresh = written[sum(len(part["text"]) for part in carried) :]
+    return Usage(input_tokens=prompt, output_tokens=estimate(fresh), estimated=True)
 
 
 def _transcript(generation: Generation, unsaved: list[Event]) -> Transcript:

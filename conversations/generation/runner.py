@@ -14,7 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError
 
-from chatplatform.kernel.background import cancel, spawn
+from chatplatform.kernel.background import cancel, keep_doing, spawn
 from chatplatform.kernel.db import in_db
 from conversations.generation import recorder
 from conversations.generation.engine import Writing
@@ -62,11 +62,12 @@ class Runner:
         self._hub = exchange
         self._runs: dict[UUID, _Run] = {}
         self._closing = False
+        self._renewed_at = 0.0
         exchange.on_stop = self.stop_here
 
     def start_keeping(self) -> None:
         """Begin to save, to renew leases and to look for stops; called once, by `runner()`."""
-        spawn(self._keep(), name="runner: keep")
+        keep_doing(self._keep, name="runner: keep")
 
     def start(self, generation: Generation) -> None:
         """Run a queued generation in this process. Returns at once; who gets the claim decides whether it is ours."""
@@ -82,19 +83,18 @@ class Runner:
         if run := self._runs.get(generation_id):
             run.stop()
 
-    @property
-    def running(self) -> int:
-        """How many replies this process is writing."""
-        return len(self._runs)
+    def writes(self, generation_id: UUID) -> bool:
+        """Whether this process is writing it."""
+        return generation_id in self._runs
 
     async def _run(self, run: _Run) -> None:
         writing = run.writing
         generation = writing.generation
         try:
-            if not await in_db(Generation.objects.claim, generation.pk, owner=self._hub.channel):
+            if not await in_db(Generation.objects.claim, generation.pk, owner=self._hub.name):
                 return
             writing.begin()
-            if not writing.stop_wanted:
+            if not writing.stop_wanted and not self._closing:
                 run.task = spawn(writing.write(), name=f"write {generation.pk}")
                 await asyncio.wait([run.task])
             if not run.fenced:
@@ -117,35 +117,40 @@ class Runner:
         await asyncio.gather(*ending, return_exceptions=True)
 
     async def _keep(self) -> None:
-        renewed = 0.0
-        while True:
-            await asyncio.sleep(SAVE_EVERY)
-            if not self._runs:
-                continue
+        await asyncio.sleep(SAVE_EVERY)
+        if not self._runs:
+            return
+        # The lease first: what goes wrong with one reply's text must not cost all of them their worker.
+        for step in (self._renew, self._look_for_stops, self._save):
             try:
-                await self._save()
-                await self._look_for_stops()
-                if time.monotonic() - renewed > settings.LEASE_SECONDS / 3:
-                    await in_db(recorder.renew_leases, self._hub.channel)
-                    renewed = time.monotonic()
+                await step()
             except DatabaseError as exc:
                 log.warning("the database is away; replies are held in memory", extra={"reason": type(exc).__name__})
+
+    async def _renew(self) -> None:
+        now = time.monotonic()
+        if now - self._renewed_at > settings.LEASE_SECONDS / 3:
+            await in_db(recorder.renew_leases, self._hub.name)
+            self._renewed_at = now
 
     async def _save(self) -> None:
         progress: list[Progress] = []
         for generation_id, run in self._runs.items():
             stream = run.writing.stream
-            if stream.seq == run.saved_seq or not stream.transcript.length:
+            if stream.seq == run.saved_seq or not stream.transcript.parts:
                 continue
             message_id = run.writing.generation.message_id
             progress.append(Progress(generation_id, stream.attempt, message_id, stream.seq, stream.transcript.parts))
-            run.saved_seq = stream.seq
-        if progress:
-            await in_db(recorder.save_progress, progress)
+        if not progress:
+            return
+        await in_db(recorder.save_progress, progress)
+        for saved in progress:
+            if (saved_run := self._runs.get(saved.generation_id)) is not None:
+                saved_run.saved_seq = saved.seq
 
     async def _look_for_stops(self) -> None:
         claimed = {i: run for i, run in self._runs.items() if run.task is not None and not run.task.done()}
-        ours = await in_db(recorder.still_ours, self._hub.channel)
+        ours = await in_db(recorder.still_ours, self._hub.name)
         for generation_id, run in claimed.items():
             asked = ours.get((generation_id, run.writing.stream.attempt))
             if asked:

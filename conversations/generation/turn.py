@@ -9,7 +9,7 @@ from chatplatform.kernel.db import in_db
 from conversations.generation.runner import runner
 from conversations.models import Generation
 from conversations.queries import conversation_for, generation_for
-from conversations.services.messages import Accepted, Send, accept, check, continue_reply, repeated
+from conversations.services.messages import Accepted, Send, accept, continue_reply, repeated
 from conversations.streaming.hub import hub
 
 
@@ -20,7 +20,6 @@ async def start_turn(user: User, send: Send) -> Accepted:
     A repeated send is answered before any limit is counted: a phone that lost the answer must get it.
     Raises what `accept` raises, RateLimited, and Draining when this process is about to end.
     """
-    check(send)
     if health.draining():
         raise errors.Draining
     if earlier := await in_db(repeated, user, send):
@@ -66,7 +65,7 @@ async def nudge(asked_to_stop: list[Generation]) -> None:
     exchange, own = await hub(), await runner()
     for generation in asked_to_stop:
         own.stop_here(generation.pk)
-        if generation.owner and generation.owner != exchange.channel:
+        if generation.owner and generation.owner != exchange.name:
             await exchange.send_to(generation.owner, {"type": "hub.stop", "generation": str(generation.pk)})
 
 

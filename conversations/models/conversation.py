@@ -20,7 +20,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
     def begin_turn(self, conversation_id: UUID, turn: UUID) -> bool:
         """Claim the conversation for one turn. False if another one is being answered."""
-        return bool(self.filter(pk=conversation_id, active_turn=None).update(active_turn=turn))
+        return bool(self.filter(pk=conversation_id, active_turn=None, deleted_at=None).update(active_turn=turn))
 
     def end_turn(self, conversation_id: UUID, turn: UUID) -> None:
         """Let the next turn in; nothing happens if this one was not the active one."""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,7 @@ from django.db import DatabaseError
 from django.utils import translation
 
 from accounts.authentication import Signed, identify, redeem_ticket
-from accounts.clients import client_ip
+from accounts.clients import client_ip, neighbourhood
 from accounts.credentials import SocketCredentials, socket_credentials
 from chatplatform.kernel import errors, health
 from chatplatform.kernel.background import cancel, spawn
@@ -41,8 +42,8 @@ from conversations.realtime.frames import (
     Stop,
     Unfollow,
 )
-from conversations.realtime.sockets import BAD, NOT_SIGNED_IN, RESTART, TOO_MANY, TOO_SLOW, sockets
-from conversations.realtime.window import TooSlow, Window
+from conversations.realtime.sockets import BAD, NOT_SIGNED_IN, RESTART, TOO_MANY, TOO_SLOW, TRY_AGAIN, sockets
+from conversations.realtime.window import Pace, TooSlow, Window
 from conversations.services.messages import Send
 from conversations.streaming.events import Event, Snapshot
 from conversations.streaming.hub import Hub, hub
@@ -65,23 +66,33 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     channel_layer_alias = ""
 
     hub: Hub
-    signed: Signed | None = None
-    heard_at = 0.0
-    address = ""
-    closing = False
-    bad_frames = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.signed: Signed | None = None
+        self.address = ""
+        self.heard_at = time.monotonic()
+        self.closing = False
+        self.bad_frames = 0
+        self.frames_left = FrameBucket(*limits.FRAMES)
+        self.acks_left = FrameBucket(*limits.ACKNOWLEDGEMENTS)
+        self.following: dict[UUID, asyncio.Task[Any]] = {}
+        self.pace = Pace()
+        self.windows: dict[UUID, Window] = {}
+        self.watched: set[UUID] = set()
+        self.timers: list[asyncio.TimerHandle] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # However it ends: a server may drop a connection without a disconnect that reaches us.
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._release()
 
     # --- opening, signing in, closing ----------------------------------------
 
     async def connect(self) -> None:
-        self.following: dict[UUID, asyncio.Task[Any]] = {}
-        self.windows: dict[UUID, Window] = {}
-        self.watched: set[UUID] = set()
-        self.timers: list[asyncio.TimerHandle] = []
-        self.heard_at = time.monotonic()
-        self.frames_left = FrameBucket(*limits.FRAMES)
-        self.acks_left = FrameBucket(*limits.ACKNOWLEDGEMENTS)
-        self.address = client_ip(self.scope)
+        self.address = neighbourhood(client_ip(self.scope))
         self.hub = await hub()
         offered = socket_credentials(self.scope)
         translation.activate(offered.language)
@@ -89,19 +100,19 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if health.draining():
             await self.send_away()
             return
-        if not sockets.enter(self):
+        unsigned = not (offered.token or offered.ticket)
+        if not sockets.enter(self, unsigned=unsigned):
             await self.close(TOO_MANY)
-        elif offered.token or offered.ticket:
-            await self._guarded(self._sign_in(offered), None)
-            if self.signed is None:
-                await self.close(NOT_SIGNED_IN)
-        else:
+        elif unsigned:
             self._after(SIGN_IN_WITHIN, self._close_unless_signed_in)
+        elif (refused := await self._guarded(self._sign_in(offered), None)) is not None:
+            # Only a refusal of the token may cost a client its session; when we cannot look, it comes back.
+            await self.close(NOT_SIGNED_IN if isinstance(refused, errors.Unauthenticated) else TRY_AGAIN)
 
     async def _sign_in(self, offered: SocketCredentials, request_id: frames.RequestId = None) -> None:
         again = self.signed is not None
         signed = await in_db(redeem_ticket, offered.ticket) if offered.ticket else await in_db(identify, offered.token)
-        if self.signed is None and not sockets.sign_in(signed.user.pk):
+        if self.signed is None and not sockets.sign_in(self, signed.user.pk):
             await self.close(TOO_MANY)
             return
         if self.signed is not None and self.signed.user.pk != signed.user.pk:
@@ -144,7 +155,8 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         if self.signed is not None and self.signed.expires_at <= datetime.now(UTC):
             await self.send(frames.frame("auth_expired", {}))
 
-    async def disconnect(self, code: int) -> None:
+    async def _release(self) -> None:
+        self.closing = True
         sockets.leave(self)
         for timer in self.timers:
             timer.cancel()
@@ -155,12 +167,15 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def send(self, frame: str) -> None:
         """Send a frame. To somebody who has just gone it is lost in silence: `disconnect` follows, and what they missed
         they read when they are back."""
-        with suppress(OSError):
-            await self.base_send({"type": "websocket.send", "text": frame})
+        if not self.closing:
+            with suppress(OSError):
+                await self.base_send({"type": "websocket.send", "text": frame})
 
     # --- what comes in ---------------------------------------------------------
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.closing:
+            return
         self.heard_at = time.monotonic()
         try:
             request_id, request = frames.parse(text_data if text_data is not None else bytes_data or b"")
@@ -177,18 +192,22 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         await self._guarded(self._carry_out(request, request_id), request_id)
 
-    async def _guarded(self, work: Any, request_id: frames.RequestId) -> None:
-        """Do it; what goes wrong becomes an error frame and the socket stays open."""
+    async def _guarded(self, work: Coroutine[Any, Any, None], request_id: frames.RequestId) -> errors.AppError | None:
+        """Do it; what goes wrong becomes an error frame, is returned, and the socket stays open."""
+        wrong: errors.AppError
         try:
             await work
+            return None
         except errors.AppError as exc:
-            await self.send(frames.error(exc, request_id))
+            wrong = exc
         except DatabaseError:
             log.exception("the database failed a frame")
-            await self.send(frames.error(errors.Unavailable(), request_id))
+            wrong = errors.Unavailable()
         except Exception:
             log.exception("a frame failed by a defect of ours")
-            await self.send(frames.error(errors.AppError(), request_id))
+            wrong = errors.AppError()
+        await self.send(frames.error(wrong, request_id))
+        return wrong
 
     async def _carry_out(self, request: frames.Request, request_id: frames.RequestId) -> None:
         if isinstance(request, Auth):
@@ -341,7 +360,7 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self, generation: Generation, *, attempt: int, after: int, resumed: bool, request_id: frames.RequestId
     ) -> None:
         about = About(generation)
-        window = self.windows[generation.pk] = Window()
+        window = self.windows[generation.pk] = Window(self.pace)
 
         async def standing() -> Snapshot:
             return await in_db(queries.standing, generation.pk)
@@ -358,13 +377,14 @@ class ChatConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 }
                 await self.send(frames.frame("resumed", data, request_id))
             while True:
-                for text in about.all_of(items):
+                window.reaching(listener.last)
+                for seq, text in about.all_of(items):
                     await self.send(text)
-                    await window.sent(len(text))
+                    await window.sent(seq, len(text) if text.isascii() else len(text.encode()))
                 if listener.ended:
                     return
                 try:
-                    await window.reached(listener.last)
+                    await window.room()
                 except TooSlow:
                     await self.close(TOO_SLOW)
                     return

@@ -247,19 +247,23 @@ class About:
         if snapshot.last:
             yield from self.of(snapshot.last)
 
-    def all_of(self, items: list[Event | Snapshot]) -> Iterator[str]:
-        """The frames for what a listener gave, adjacent deltas merged."""
+    def all_of(self, items: list[Event | Snapshot]) -> Iterator[tuple[int, str]]:
+        """The frames for what a listener gave, adjacent deltas merged, each with the number that it reaches to."""
         events: list[Event] = []
         for item in items:
             if isinstance(item, Event):
                 events.append(item)
                 continue
-            for event in merged(events):
-                yield from self.of(event)
+            yield from self._numbered(events)
             events.clear()
-            yield from self.snapshot(item)
+            for text in self.snapshot(item):
+                yield item.seq, text
+        yield from self._numbered(events)
+
+    def _numbered(self, events: list[Event]) -> Iterator[tuple[int, str]]:
         for event in merged(events) if len(events) > 1 else events:
-            yield from self.of(event)
+            for text in self.of(event):
+                yield event.seq, text
 
 
 def _pieces(parts: list[dict[str, str]]) -> Iterator[tuple[str, int, str]]:

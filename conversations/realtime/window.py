@@ -25,46 +25,60 @@ class TooSlow(Exception):
     """The reader has not acknowledged anything for too long."""
 
 
-class Window:
-    """What one socket was sent of one generation and has not acknowledged."""
+class Pace:
+    """How fast a socket is sent to whose client does not acknowledge; one for all that it follows."""
 
     def __init__(self) -> None:
-        self._acknowledged: int | None = None
-        self._unread: deque[tuple[int, int]] = deque()
-        self._unread_bytes = 0
-        self._batch_bytes = 0
-        self._room = asyncio.Event()
         self._allowance = float(MOST_BYTES)
         self._counted_at = time.monotonic()
 
+    async def keep(self, size: int) -> None:
+        """`size` bytes were sent. Returns when more may be."""
+        now = time.monotonic()
+        earned = (now - self._counted_at) * BYTES_PER_SECOND
+        self._allowance = min(MOST_BYTES, self._allowance + earned) - size
+        self._counted_at = now
+        if self._allowance < 0:
+            await asyncio.sleep(-self._allowance / BYTES_PER_SECOND)
+
+
+class Window:
+    """What one socket was sent of one generation and has not acknowledged."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._acknowledged: int | None = None
+        self._reached = 0
+        self._unread: deque[tuple[int, int]] = deque()
+        self._unread_bytes = 0
+        self._room = asyncio.Event()
+
     def acknowledge(self, seq: int) -> None:
-        """The client has taken in everything up to number `seq`."""
+        """The client has taken in everything up to number `seq`; nobody has taken in more than was sent."""
+        seq = min(seq, self._reached)
         self._acknowledged = max(self._acknowledged or 0, seq)
         while self._unread and self._unread[0][0] <= seq:
             self._unread_bytes -= self._unread.popleft()[1]
         self._room.set()
 
-    async def sent(self, size: int) -> None:
-        """A frame of `size` bytes was sent. Returns when the next one may be, if the client does not acknowledge."""
-        self._batch_bytes += size
-        if self._acknowledged is None:
-            now = time.monotonic()
-            earned = (now - self._counted_at) * BYTES_PER_SECOND
-            self._allowance = min(MOST_BYTES, self._allowance + earned) - size
-            self._counted_at = now
-            if self._allowance < 0:
-                await asyncio.sleep(-self._allowance / BYTES_PER_SECOND)
+    def reaching(self, seq: int) -> None:
+        """What is about to be sent reaches up to number `seq`."""
+        self._reached = max(self._reached, seq)
 
-    async def reached(self, seq: int) -> None:
-        """Everything up to number `seq` was sent. Returns when a client that acknowledges has room for more; TooSlow
-        if it does not make any."""
-        size, self._batch_bytes = self._batch_bytes, 0
+    async def sent(self, seq: int, size: int) -> None:
+        """A frame of `size` bytes that reaches to number `seq` was sent. Returns when the next one may be, if the
+        client does not acknowledge."""
         if self._acknowledged is None:
-            return
-        if seq > self._acknowledged:
+            await self._pace.keep(size)
+        elif seq > self._acknowledged:
             self._unread.append((seq, size))
             self._unread_bytes += size
-        while self._unread and (self._unread_bytes > MOST_BYTES or seq - self._acknowledged > MOST_EVENTS):
+
+    async def room(self) -> None:
+        """Returns when a client that acknowledges has room for more; TooSlow if it does not make any."""
+        if self._acknowledged is None:
+            return
+        while self._unread_bytes > MOST_BYTES or self._reached - self._acknowledged > MOST_EVENTS:
             self._room.clear()
             try:
                 async with asyncio.timeout(PATIENCE):

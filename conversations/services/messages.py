@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.timezone import now
 
+from accounts import audit
 from accounts.models import User
 from chatplatform.kernel import errors
 from chatplatform.kernel.words import words
@@ -18,6 +19,7 @@ from conversations.models import Conversation, Generation, Message
 from conversations.queries import conversation_for, message_for
 from conversations.services.conversations import title_from
 from providers import catalogue
+from providers.models import AIModel
 
 CLIENT_MESSAGE_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}")
 # Longer than anyone types and shorter than a frame; documents go in another way.
@@ -110,8 +112,10 @@ def _store(user: User, send: Send) -> Accepted:
         conversation = conversation_for(user, send.conversation_id)
         if not Conversation.objects.begin_turn(conversation.pk, turn):
             raise errors.AlreadyGenerating(**_what_runs_in(conversation))
-        model = catalogue.model_for(user, send.model_ref or _own_model(user, conversation))
+        model = catalogue.model_for(user, send.model_ref or _still_offered(user, conversation.model))
         parent = _parent_in(conversation, send.parent_id)
+        if conversation.model is not None and conversation.model != model:
+            audit.model_switched(user, conversation.pk, model.qualified_name)
         Conversation.objects.filter(pk=conversation.pk).update(
             model=model, updated_at=now(), title=conversation.title or title_from(send.content)
         )
@@ -144,11 +148,11 @@ def continue_reply(user: User, message_id: UUID, model_ref: str | None) -> Gener
     with transaction.atomic():
         cut = message_for(user, message_id)
         earlier: Generation | None = getattr(cut, "generation", None)
-        if earlier is None or not earlier.can_be_continued or not cut.content:
+        if earlier is None or not earlier.can_be_continued or not cut.content or _was_answered(cut):
             raise errors.NothingToContinue
         if not Conversation.objects.begin_turn(cut.conversation_id, earlier.turn_id):
             raise errors.AlreadyGenerating(**_what_runs_in(cut.conversation))
-        model = catalogue.model_for(user, model_ref or (cut.model.pk if cut.model else None))
+        model = catalogue.model_for(user, model_ref or _still_offered(user, cut.model))
         Conversation.objects.filter(pk=cut.conversation_id).update(model=model, updated_at=now())
         versions = Message.objects.filter(parent=cut.parent_id, role=Message.Role.ASSISTANT)
         reply = Message.objects.create(
@@ -176,14 +180,20 @@ def _what_runs_in(conversation: Conversation) -> dict[str, Any]:
     return {"session_id": str(conversation.pk), "generation_id": str(running) if running else None}
 
 
-def _own_model(user: User, conversation: Conversation) -> str | None:
-    """The conversation's own model if it is still offered to this person; None means the default one."""
-    if conversation.model is None:
+def _still_offered(user: User, model: AIModel | None) -> UUID | None:
+    """The model if it is still offered to this person; None means the default one."""
+    if model is None:
         return None
     try:
-        return str(catalogue.model_for(user, conversation.model.pk).pk)
+        return catalogue.model_for(user, model.pk).pk
     except errors.ModelNotFound:
         return None
+
+
+def _was_answered(reply: Message) -> bool:
+    """Whether the conversation went on after this reply: another version of it would leave out what was said since."""
+    later = Message.objects.filter(conversation=reply.conversation_id, created_at__gt=reply.created_at, deleted_at=None)
+    return later.exclude(parent=reply.parent_id).exists()
 
 
 def _parent_in(conversation: Conversation, parent_id: UUID | None) -> Message | None:

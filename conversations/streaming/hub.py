@@ -17,18 +17,21 @@ import logging
 import time
 import weakref
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
+from contextlib import suppress
+from typing import Any
 from uuid import UUID, uuid4
 
 from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from chatplatform.kernel.background import spawn
-from conversations.streaming.events import Event, Snapshot, Transcript, decode, encode, merged
+from chatplatform.kernel.background import keep_doing, spawn
+from conversations.streaming.events import Event, decode, encode, merged
+from conversations.streaming.listener import Listener, Standing
 from conversations.streaming.log import Entry, Log
 from conversations.streaming.memory import MemoryLog
 from conversations.streaming.redis import RedisLog
+from conversations.streaming.stream import Stream
 
 log = logging.getLogger(__name__)
 
@@ -43,177 +46,15 @@ ENTRY_CHARACTERS = 512
 QUIET = 2.0
 # Another worker's wish to hear a generation lasts so long unless it is renewed; it renews at a third of that.
 INTEREST = 30.0
-# Events that may wait for a slow listener before it is sent to the log instead; memory per listener is bounded by it.
-MOST_WAITING = 2000
+# How long the start waits for the channel layer.
+START_SECONDS = 3.0
 
 AWAY = (RedisError, OSError, TimeoutError)
 
-Standing = Callable[[], Awaitable[Snapshot]]
 Watcher = Callable[[dict[str, Any]], None]
 
 
-class Stream:
-    """The writer's end of one attempt of a generation: numbers events and hands them out."""
-
-    def __init__(
-        self, hub: "Hub", topic: "_Topic", generation_id: UUID, attempt: int, on_fenced: Callable[[], None]
-    ) -> None:
-        self.generation_id = generation_id
-        self.attempt = attempt
-        self.seq = 0
-        self.transcript = Transcript()
-        self.on_fenced = on_fenced
-        self.due = 0.0
-        self.wanted_until = 0.0
-        self.owes_tip = False
-        self._hub = hub
-        self._topic = topic
-        self._pending: list[Event] = []
-        self._flushing: list[Event] = []
-        self._wrote_text = False
-
-    def emit(self, event_type: str, **data: Any) -> Event:
-        """Number an event and give it to everyone; callable from the event loop only."""
-        self.seq += 1
-        event = Event(event_type, self.attempt, self.seq, self.seq, data=data)
-        self._give(event)
-        if event.is_last:
-            self.due = 0.0
-        return event
-
-    def write(self, part: str, text: str) -> None:
-        """Number a piece of text and give it to everyone."""
-        offset = self.transcript.add(part, text)
-        self.seq += 1
-        self._give(Event("delta", self.attempt, self.seq, self.seq, part, text, offset))
-        if not self._wrote_text:
-            self._wrote_text = True
-            self.due = 0.0
-
-    def _give(self, event: Event) -> None:
-        for listener in self._topic.listeners:
-            listener.push(event)
-        self._pending.append(event)
-        self._hub.mark(self)
-
-    def unflushed(self) -> list[Event]:
-        """Events that the log may not have yet."""
-        return self._flushing + self._pending
-
-    def take(self) -> list[Event]:
-        """What has gathered since the last flush; it stays in `unflushed()` until `flushed()`."""
-        self._flushing, self._pending = self._pending, []
-        return self._flushing
-
-    def flushed(self) -> None:
-        self._flushing = []
-
-    def snapshot(self) -> Snapshot:
-        """The generation as it stands, up to the last number given out."""
-        return Snapshot(self.attempt, self.seq, "running", self.transcript.parts, owner=self._hub.channel)
-
-
-class Listener:
-    """One reader of a generation, from a number on. Opened with `async with`, read with `await read()`.
-
-    What it gives, in order and without holes: lists of events, or a `Snapshot` where the log does not reach.
-    """
-
-    def __init__(self, hub: "Hub", generation_id: UUID, *, attempt: int, after: int, standing: Standing) -> None:
-        self.generation_id = generation_id
-        self.attempt = attempt
-        self.last = after
-        self.recovered = True
-        self.ended = False
-        self._hub = hub
-        self._standing = standing
-        self._arrived: list[Event] = []
-        self._behind = False
-        self._waiting: asyncio.Future[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        await self._hub.enter(self)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._hub.leave(self)
-
-    def push(self, event: Event) -> None:
-        """Take a live event; cheap and never blocks. A reader that is far behind is sent to the log instead."""
-        if len(self._arrived) < MOST_WAITING:
-            self._arrived.append(event)
-        else:
-            self._arrived.clear()
-            self._behind = True
-        self._wake()
-
-    def nudge(self) -> None:
-        """Something may have been missed: look at the log."""
-        self._behind = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def read(self) -> list[Event | Snapshot]:
-        """Wait for what comes next. Empty once, at the most, when a look at the log found nothing new."""
-        if not self._arrived and not self._behind:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-        arrived, self._arrived = self._arrived, []
-        items, whole = self._take(arrived)
-        if (self._behind or not whole) and not self.ended:
-            items += await self.catch_up()
-        return items
-
-    async def catch_up(self) -> list[Event | Snapshot]:
-        """Everything after `last` that is kept: from the log, or as a snapshot if the log has lost its beginning."""
-        self._behind = False
-        stream = self._hub.stream(self.generation_id)
-        # Taken before the log is read: what is flushed in between is then in both, and in neither never.
-        unflushed = stream.unflushed() if stream else []
-        kept = await self._hub.kept(self.generation_id, attempt=self.attempt, after=self.last)
-        items, whole = self._take(kept + unflushed)
-        fresh = bool(items)
-        # Number 1 is known to whoever was accepted, even before the writer has begun.
-        if stream and (stream.attempt, max(stream.seq, 1)) < (self.attempt, self.last):
-            self.attempt, self.last, whole = 0, 0, False  # a number that was never given out
-        if self.ended or (whole and stream):
-            return items
-        if whole and fresh and self._hub.knows_owner(self.generation_id):
-            return items
-        snapshot = stream.snapshot() if stream else await self._standing()
-        self._hub.heard_of_owner(self.generation_id, snapshot.owner)
-        if whole and fresh:
-            return items
-        if (snapshot.attempt, snapshot.seq) > (self.attempt, self.last) or snapshot.last:
-            self.recovered = False
-            self.attempt, self.last = snapshot.attempt, snapshot.seq
-            self.ended = snapshot.last is not None
-            items.append(snapshot)
-        return items
-
-    def _take(self, events: list[Event]) -> tuple[list[Event | Snapshot], bool]:
-        """Those that continue what was read, and whether that was all: False where a number is missing."""
-        fresh: list[Event | Snapshot] = []
-        for event in events:
-            if event.attempt < self.attempt or (event.attempt == self.attempt and event.seq <= self.last):
-                continue
-            if event.attempt > self.attempt:
-                # A listener from the very start may begin with any attempt; one that has read must take a snapshot.
-                if self.last or event.first != 1:
-                    return fresh, False
-                self.attempt = event.attempt
-            if event.first > self.last + 1:
-                return fresh, False
-            self.last = event.seq
-            self.ended = event.is_last
-            fresh.append(event)
-        return fresh, True
-
-
-class _Topic:
+class Topic:
     """A generation that somebody in this process follows or writes."""
 
     __slots__ = ("asked_at", "heard_at", "joined", "listeners", "owner")
@@ -230,12 +71,16 @@ class Hub:
     """The process's exchange. Get it by `await hub()`; everything on it is called from the event loop."""
 
     def __init__(self) -> None:
-        self.channel = f"hub.{uuid4().hex}"
+        # The group that this worker alone is in: the name by which others reach it, whatever becomes of its channel.
+        self.name = f"hub.{uuid4().hex}"
+        self._channel = ""
+        self._listening = asyncio.Event()
+        self._flush_lock = asyncio.Lock()
         self.on_stop: Callable[[UUID], None] = lambda generation_id: None
         self._log: Log = RedisLog() if settings.REDIS_URL else MemoryLog()
         self._layer: Any = get_channel_layer()
         self._streams: dict[UUID, Stream] = {}
-        self._topics: dict[UUID, _Topic] = {}
+        self._topics: dict[UUID, Topic] = {}
         self._watchers: dict[UUID, set[Watcher]] = {}
         self._dirty: set[Stream] = set()
         self._work = asyncio.Event()
@@ -243,37 +88,50 @@ class Hub:
 
     async def start(self) -> None:
         """Begin to listen and to flush; called once, by `hub()`."""
-        spawn(self._receive(), name="hub: receive from other workers")
-        spawn(self._flush_when_due(), name="hub: flush")
-        if settings.REDIS_URL:
-            spawn(self._watch_the_quiet(), name="hub: watch quiet generations")
-        await asyncio.sleep(0)  # the receiver has named its channel to the layer before anybody joins a group with it
+        keep_doing(self._flush_due, name="hub: flush")
+        if not settings.REDIS_URL:
+            return
+        keep_doing(self._receive, name="hub: receive from other workers")
+        keep_doing(self._watch_the_quiet, name="hub: watch quiet generations")
+        with suppress(TimeoutError):  # Redis may be away: then the log and the database have to do
+            async with asyncio.timeout(START_SECONDS):
+                await self._listening.wait()
 
     # --- the writer's side ---------------------------------------------------
 
     def open_stream(self, generation_id: UUID, *, attempt: int, on_fenced: Callable[[], None]) -> Stream:
         """The writer's end for one attempt. `on_fenced` is called if a later attempt has taken over."""
-        topic = self._topics.setdefault(generation_id, _Topic())
+        topic = self._topics.setdefault(generation_id, Topic())
         stream = Stream(self, topic, generation_id, attempt, on_fenced)
         self._streams[generation_id] = stream
         return stream
 
     async def close_stream(self, stream: Stream) -> None:
-        """Flush what is left and let go; the log keeps it for whoever comes back."""
-        if stream in self._dirty:
-            self._dirty.discard(stream)
-            await self._flush([stream])
+        """Flush what is left and let go; the log keeps it for whoever comes back. If somebody else goes on with the
+        generation, those who read it here are sent to wherever it is now."""
+        self._dirty.discard(stream)
+        await self._flush([stream])
         if self._streams.get(stream.generation_id) is stream:
             del self._streams[stream.generation_id]
-        self._drop_if_unused(stream.generation_id)
         self._log.forget(stream.generation_id)
+        topic = self._topics.get(stream.generation_id)
+        if topic and topic.listeners and not stream.ended:
+            await self._follow_elsewhere(stream.generation_id, topic)
+            for listener in tuple(topic.listeners):
+                listener.nudge()
+        self._drop_if_unused(stream.generation_id)
 
     async def publish(self, generation_id: UUID, event: Event) -> None:
-        """Give out one event of an attempt that nobody writes: the end that a reaper makes."""
+        """Give out one event of an attempt that nobody writes: the end that a reaper makes. Whoever writes an earlier
+        one here is fenced."""
+        if (stream := self._streams.get(generation_id)) and stream.attempt < event.attempt:
+            del self._streams[generation_id]
+            stream.on_fenced()
         for listener in self.listeners(generation_id):
             listener.push(event)
         data = encode([event])
         await self._append([Entry(generation_id, event.attempt, event.seq, data, event.is_last)])
+        self._log.forget(generation_id)
         await self._tell_followers(generation_id, data, event.attempt, event.seq)
 
     def mark(self, stream: Stream) -> None:
@@ -285,18 +143,22 @@ class Hub:
         """The writer's end, if it is in this process."""
         return self._streams.get(generation_id)
 
-    async def _flush_when_due(self) -> None:
-        while True:
-            await self._work.wait()
-            now = time.monotonic()
-            if due := [stream for stream in self._dirty if stream.due <= now]:
-                self._dirty.difference_update(due)
-                await self._flush(due)
-            if not self._dirty:
-                self._work.clear()
-            await asyncio.sleep(STEP)
+    async def _flush_due(self) -> None:
+        await self._work.wait()
+        now = time.monotonic()
+        if due := [stream for stream in self._dirty if stream.due <= now]:
+            self._dirty.difference_update(due)
+            await self._flush(due)
+        if not self._dirty:
+            self._work.clear()
+        await asyncio.sleep(STEP)
 
     async def _flush(self, streams: list[Stream]) -> None:
+        # One at a time: what is appended second must not arrive first.
+        async with self._flush_lock:
+            await self._flush_now(streams)
+
+    async def _flush_now(self, streams: list[Stream]) -> None:
         now = time.monotonic()
         entries: list[Entry] = []
         batches: list[tuple[Stream, bytes]] = []
@@ -353,11 +215,19 @@ class Hub:
 
     async def enter(self, listener: Listener) -> None:
         """Subscribe first, so that nothing falls between the log and the live events."""
-        topic = self._topics.setdefault(listener.generation_id, _Topic())
+        topic = self._topics.setdefault(listener.generation_id, Topic())
         topic.listeners.add(listener)
-        if settings.REDIS_URL and not topic.joined and listener.generation_id not in self._streams:
+        try:
+            if listener.generation_id not in self._streams:
+                await self._follow_elsewhere(listener.generation_id, topic)
+        except BaseException:
+            await self.leave(listener)
+            raise
+
+    async def _follow_elsewhere(self, generation_id: UUID, topic: Topic) -> None:
+        if settings.REDIS_URL and not topic.joined:
             topic.joined = True
-            await self._join(f"gen.{listener.generation_id}")
+            await self._join(f"gen.{generation_id}")
 
     async def leave(self, listener: Listener) -> None:
         """Unsubscribe; the generation goes on without us."""
@@ -390,39 +260,38 @@ class Hub:
     def heard_of_owner(self, generation_id: UUID, owner: str) -> None:
         """The database says who writes a generation: ask that worker to send it here."""
         topic = self._topics.get(generation_id)
-        if topic and owner and owner != self.channel:
+        if topic and owner and owner != self.name:
             topic.owner = owner
             self._ask(generation_id, topic)
 
-    def _ask(self, generation_id: UUID, topic: _Topic) -> None:
+    def _ask(self, generation_id: UUID, topic: Topic) -> None:
         topic.asked_at = time.monotonic()
         wish = {"type": "hub.wanted", "generation": str(generation_id)}
         spawn(self.send_to(topic.owner, wish), name=f"ask for {generation_id}")
 
     async def _watch_the_quiet(self) -> None:
-        while True:
-            await asyncio.sleep(QUIET / 2)
-            now = time.monotonic()
-            elsewhere = {i: topic for i, topic in self._topics.items() if topic.joined and i not in self._streams}
-            for generation_id, topic in elsewhere.items():
-                if not topic.owner:
-                    for listener in self.listeners(generation_id):
-                        listener.nudge()  # nobody had claimed it yet when it looked
-                elif topic.asked_at + INTEREST / 3 < now:
-                    self._ask(generation_id, topic)
-            quiet = [i for i, topic in elsewhere.items() if topic.heard_at + QUIET <= now]
-            if not quiet:
-                continue
-            try:
-                ends = await self._log.ends(quiet)
-            except AWAY:
-                ends = [None] * len(quiet)
-            for generation_id, end in zip(quiet, ends, strict=True):
-                elsewhere[generation_id].heard_at = now
+        await asyncio.sleep(QUIET / 2)
+        now = time.monotonic()
+        elsewhere = {i: topic for i, topic in self._topics.items() if topic.joined and i not in self._streams}
+        for generation_id, topic in elsewhere.items():
+            if not topic.owner:
                 for listener in self.listeners(generation_id):
-                    # Nothing kept may mean that it was lost: the listener asks the database then.
-                    if end is None or end > (listener.attempt, listener.last):
-                        listener.nudge()
+                    listener.nudge()  # nobody had claimed it yet when it looked
+            elif topic.asked_at + INTEREST / 3 < now:
+                self._ask(generation_id, topic)
+        quiet = [i for i, topic in elsewhere.items() if topic.heard_at + QUIET <= now]
+        if not quiet:
+            return
+        try:
+            ends = await self._log.ends(quiet)
+        except AWAY:
+            ends = [None] * len(quiet)
+        for generation_id, end in zip(quiet, ends, strict=True):
+            elsewhere[generation_id].heard_at = now
+            for listener in self.listeners(generation_id):
+                # Nothing kept may mean that it was lost: the listener asks the database then.
+                if end is None or end > (listener.attempt, listener.last):
+                    listener.nudge()
 
     # --- conversations: somebody began a turn --------------------------------
 
@@ -450,7 +319,7 @@ class Hub:
         if settings.REDIS_URL:
             await self._tell(
                 f"conv.{conversation_id}",
-                {"type": "hub.news", "conversation": str(conversation_id), "from": self.channel, "news": news},
+                {"type": "hub.news", "conversation": str(conversation_id), "from": self.name, "news": news},
             )
 
     def _tell_watchers(self, conversation_id: UUID, news: dict[str, Any]) -> None:
@@ -459,45 +328,46 @@ class Hub:
 
     # --- the channel layer ---------------------------------------------------
 
-    async def send_to(self, channel: str, message: dict[str, Any]) -> None:
-        """Send to one other worker's hub; lost if it is gone, which nobody relies upon."""
-        try:
-            await self._layer.send(channel, message)
-        except AWAY as exc:
-            log.warning("the channel layer is away", extra={"reason": repr(exc)})
+    async def send_to(self, worker: str, message: dict[str, Any]) -> None:
+        """Send to one other worker's hub, by its name; lost if it is gone, which nobody relies upon."""
+        await self._tell(worker, message)
 
     async def _tell(self, group: str, message: dict[str, Any]) -> None:
-        if not settings.REDIS_URL:
-            return
-        try:
-            await self._layer.group_send(group, message)
-        except AWAY as exc:
-            log.warning("the channel layer is away", extra={"reason": repr(exc)})
+        if settings.REDIS_URL:
+            await self._unless_away(self._layer.group_send(group, message))
 
     async def _join(self, group: str) -> None:
-        try:
-            await self._layer.group_add(group, self.channel)
-        except AWAY as exc:
-            log.warning("the channel layer is away", extra={"reason": repr(exc)})
+        if self._channel:
+            await self._unless_away(self._layer.group_add(group, self._channel))
 
     async def _part(self, group: str) -> None:
+        if self._channel:
+            await self._unless_away(self._layer.group_discard(group, self._channel))
+
+    async def _unless_away(self, work: Awaitable[None]) -> None:
         try:
-            await self._layer.group_discard(group, self.channel)
+            await work
         except AWAY as exc:
             log.warning("the channel layer is away", extra={"reason": repr(exc)})
 
     async def _receive(self) -> None:
-        while True:
-            try:
-                message = await self._layer.receive(self.channel)
-            except AWAY as exc:
-                log.warning("the channel layer is away", extra={"reason": repr(exc)})
-                await asyncio.sleep(1)
-                continue
-            try:
-                self._handle(message)
-            except Exception:  # one bad message must not silence the worker
-                log.exception("a message from another worker could not be handled", extra={"type": message.get("type")})
+        """Listen until the layer goes away; called again, it listens on a new channel and joins every group anew."""
+        try:
+            self._channel = await self._layer.new_channel("hub.")
+            followed = [f"gen.{generation_id}" for generation_id, topic in self._topics.items() if topic.joined]
+            watched = [f"conv.{conversation_id}" for conversation_id in self._watchers]
+            for group in (self.name, *followed, *watched):
+                await self._layer.group_add(group, self._channel)
+            self._listening.set()
+            while True:
+                message = await self._layer.receive(self._channel)
+                try:
+                    self._handle(message)
+                except Exception:  # one bad message must not silence the worker
+                    log.exception("a message from another worker made no sense", extra={"type": message.get("type")})
+        except AWAY as exc:
+            log.warning("the channel layer is away", extra={"reason": repr(exc)})
+            await asyncio.sleep(1)
 
     def _handle(self, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -509,7 +379,7 @@ class Hub:
                     stream.owes_tip = True
                     self.mark(stream)
             case "hub.news":
-                if message["from"] != self.channel:
+                if message["from"] != self.name:
                     self._tell_watchers(UUID(message["conversation"]), message["news"])
             case "hub.stop":
                 self.on_stop(UUID(message["generation"]))

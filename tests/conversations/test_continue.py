@@ -64,3 +64,22 @@ async def test_the_next_message_answers_the_continued_reply(alice, socket):
     third = await phone.say(script({"say": "x"}), session_id=first["session_id"], model_id=SCRIPT)
     asked = await in_db(Message.objects.get, pk=third["user_message_id"])
     assert str(asked.parent_id) == second["message_id"]
+
+
+async def test_only_the_latest_reply_is_continued_or_what_was_said_since_would_be_lost(alice, socket):
+    phone = await socket(alice)
+    first = await ends_early(phone, {"say": "Once "}, {"cut": True})
+    await phone.hear(script({"say": "x"}), session_id=first["session_id"], model_id=SCRIPT)
+    answer = await phone.ask("continue", message_id=first["message_id"])
+    assert answer["data"]["code"] == "NOTHING_TO_CONTINUE"
+
+
+async def test_a_continued_reply_is_charged_for_its_own_words(alice, socket):
+    phone = await socket(alice)
+    first = await ends_early(phone, {"say": "word " * 2000}, {"cut": True})
+    again = (await phone.ask("continue", message_id=first["message_id"], model_id="scripted/echo"))["data"]
+    await phone.until("notice", code="continued")
+    await phone.ask("stop", generation_id=again["generation_id"])
+    shown = await phone.hear_out(again["generation_id"])
+    assert shown.text.startswith("word " * 2000)
+    assert shown.done["usage"]["tokens_output"] < 500

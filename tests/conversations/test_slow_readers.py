@@ -8,7 +8,7 @@ from chatplatform.kernel.db import in_db
 from conversations import limits
 from conversations.models import Message
 from conversations.realtime import window
-from conversations.streaming import hub
+from conversations.streaming import listener
 from tests.conversations.conftest import token_of
 from tests.phone import SCRIPT, script
 
@@ -62,7 +62,7 @@ async def test_a_reader_that_does_not_know_acknowledgements_gets_a_bounded_pace(
 
 
 async def test_what_waits_for_a_slow_reader_is_bounded_and_read_from_the_log(alice, socket, monkeypatch):
-    monkeypatch.setattr(hub, "MOST_WAITING", 20)
+    monkeypatch.setattr(listener, "MOST_WAITING", 20)
     phone = await socket(alice)
     accepted = await phone.say(script({"say": "x", "times": 3000}), model_id=SCRIPT)
     shown = await phone.hear_out(accepted["generation_id"])
@@ -92,3 +92,24 @@ async def test_a_socket_follows_so_many_generations_and_no_more(alice, socket, m
     answer = await phone.ask("message", content=script({"say": "x"}), model_id=SCRIPT)
     assert (answer["type"], answer["data"]["code"]) == ("error", "RATE_LIMITED")
     assert await in_db(Message.objects.filter(role="user").count) == 2
+
+
+async def test_a_reader_who_resumes_again_and_again_gets_no_more_for_it(alice, socket, monkeypatch):
+    monkeypatch.setattr(window, "MOST_BYTES", 20_000)
+    phone = await socket(alice)
+    phone.acknowledges = False
+    accepted = await phone.say(script({"say": "a" * 4000, "times": 100}), model_id=SCRIPT)
+    for _ in range(15):
+        await phone.send("resume", generation_id=accepted["generation_id"])
+        await asyncio.sleep(0.02)
+    waiting = phone.line.communicator.output_queue
+    assert sum(len(waiting.get_nowait().get("text", "")) for _ in range(waiting.qsize())) < 200_000
+
+
+async def test_frames_behind_a_close_do_no_harm(alice, socket):
+    for _ in range(3):
+        phone = await socket(alice)
+        for _ in range(8):
+            await phone.line.send("{}")
+        assert await phone.closed() == 4400
+    await (await socket(alice)).ask("ping")

@@ -60,10 +60,11 @@ class Command(BaseCommand):
     def _say_where(self, password: str | None) -> None:
         operator = User.objects.filter(is_superuser=True).order_by("created_at").first()
         model = catalogue.default_model(operator) if operator else None
+        email = operator.email if operator else OPERATOR
         sign_in = (
             f"{OPERATOR} / {password}   (shown this once; change it in the admin)"
             if password
-            else (f"{operator.email if operator else OPERATOR}   (forgotten the password? .venv/bin/python manage.py changepassword)")
+            else f"{email}   (a new password: .venv/bin/python manage.py changepassword)"
         )
         lines = {
             "Chat": f"{settings.PUBLIC_URL}/",
