@@ -45,8 +45,8 @@ PEER = "relay"
 SERVERS = ("uvicorn", "daphne")
 # Seconds in which the ends of replies are stored, which belongs to them.
 SETTLE = 0.5
-# Each of them has several silent sockets.
-PEOPLE_WITH_SOCKETS = 100
+# As many as a person with several devices has.
+SOCKETS_PER_PERSON = 5
 # Seconds for which tokens are used again, of the fifteen minutes that they last.
 GOOD_FOR = 300
 # What a server does only once, it has done before it is measured.
@@ -291,7 +291,7 @@ def sockets(site: Site, names: Sequence[str]) -> None:
     rates: dict[int, dict[str, float]] = {count: {} for count in scale.sockets}
     for name in names:
         with site.fresh_server(name) as server:
-            people = site.people(PEOPLE_WITH_SOCKETS)
+            people = site.people(max(scale.sockets) // SOCKETS_PER_PERSON)
 
             async def measure(server: Server = server, people: Sequence[str] = tuple(people)) -> None:
                 base = proc.memory_kb(server.pid)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles
-from typing import cast
+from typing import Any, cast
 from uuid import uuid4
 
 import msgspec
@@ -22,10 +22,14 @@ from tests.bench.upstream import HOST, STAMP
 
 # Any sixteen bytes will do.
 SOCKET_KEY = base64.b64encode(bytes(16)).decode()
-TEXT, PING, PONG = 1, 9, 10
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 QUESTION = "What should I look at first when a program has become slow since yesterday? Please be brief."
+# Events after which a phone says that it has read them.
+ACKNOWLEDGE_EVERY = 32
 # Handshakes under way at once.
 TOGETHER = 32
+# A server takes only so many sockets from one address, and this machine has millions of addresses.
+PER_ADDRESS = 100
 
 
 @dataclass
@@ -107,6 +111,7 @@ class Relayed(Client):
 class Body(msgspec.Struct):
     """What is looked at in the data of a frame."""
 
+    generation_id: str = ""
     first: int = 0
     seq: int = 0
     content: str = ""
@@ -160,6 +165,8 @@ class Socket(Client):
                 self.heard(data[begin:at])
             elif kind == PING:
                 self.send(data[begin:at], PONG)
+            elif kind == CLOSE:
+                self.end(f"closed with {int.from_bytes(data[begin : begin + 2], 'big')}")
         self._unread = data[at:]
 
     def send(self, data: bytes, kind: int = TEXT) -> None:
@@ -199,7 +206,7 @@ class Talk(Socket):
         super().__init__(token)
         self._model = model
         self.expected = tokens
-        self._last = 0
+        self._last = self._acknowledged = 0
         self._hash = hashlib.sha256()
 
     def heard(self, text: bytes) -> None:
@@ -207,8 +214,8 @@ class Talk(Socket):
         data = frame.data
         match frame.type:
             case "ready":
-                asked = {"content": QUESTION, "model_id": f"custom/{self._model}", "client_message_id": uuid4().hex}
-                self.send(json.dumps({"type": "message", "id": 1, "data": asked}).encode())
+                model, message_id = f"custom/{self._model}", uuid4().hex
+                self._say("message", content=QUESTION, model_id=model, client_message_id=message_id)
             case "error":
                 self.end(data.code)
         if not data.seq:
@@ -219,9 +226,21 @@ class Talk(Socket):
         if frame.type == "stream":
             self.note(data.content.encode())
             self._hash.update(data.content.encode())
+            if self._last - self._acknowledged >= ACKNOWLEDGE_EVERY:
+                self._acknowledged = self._last
+                self._say("ack", generation_id=data.generation_id, seq=data.seq)
         elif frame.type == "done":
             whole = data.status == "completed" and data.sha256 == self._hash.hexdigest()
             self.end("" if whole else f"{data.status}, or not the text that was sent")
+
+    def _say(self, kind: str, **data: Any) -> None:
+        self.send(json.dumps({"type": kind, "data": data}).encode())
+
+
+async def _connect(client: Client, number: int, port: int) -> None:
+    block, host = divmod(number // PER_ADDRESS, 250)
+    address = f"127.0.{block}.{host + 2}"
+    await asyncio.get_running_loop().create_connection(lambda: client, HOST, port, local_addr=(address, 0))
 
 
 async def listen(listeners: Sequence[Client], port: int, *, ramp: float, patience: float) -> Heard:
@@ -230,7 +249,7 @@ async def listen(listeners: Sequence[Client], port: int, *, ramp: float, patienc
     began = loop.time()
     for number, listener in enumerate(listeners):
         await asyncio.sleep(began + ramp * number / len(listeners) - loop.time())
-        await loop.create_connection(lambda one=listener: one, HOST, port)  # type: ignore[misc]
+        await _connect(listener, number, port)
     await asyncio.wait([one.ended for one in listeners], timeout=patience)
     heard = Heard()
     for one in listeners:
@@ -244,13 +263,12 @@ async def listen(listeners: Sequence[Client], port: int, *, ramp: float, patienc
 
 async def sign_in(sockets: Sequence[Client], port: int) -> float:
     """Open all sockets, some at a time; how many seconds it took until the last was signed in."""
-    loop = asyncio.get_running_loop()
     began = time.monotonic()
-    waiting = iter(sockets)
+    waiting = iter(enumerate(sockets))
 
     async def some() -> None:
-        for socket in waiting:
-            await loop.create_connection(lambda one=socket: one, HOST, port)  # type: ignore[misc]
+        for number, socket in waiting:
+            await _connect(socket, number, port)
             await socket.ended
 
     await asyncio.gather(*(some() for _ in range(TOGETHER)))
