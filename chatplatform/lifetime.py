@@ -28,9 +28,10 @@ def begin() -> None:
     _begun = loop
     tasks.attach(loop)
     spawn(start_reaping(), name="start the reaper")
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 1000)
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 1000)
 
 
 async def leave() -> None:
