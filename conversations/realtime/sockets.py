@@ -36,7 +36,7 @@ class Sockets:
     def __init__(self) -> None:
         self._open: set[ChatConsumer] = set()
         self._by_address: Counter[str] = Counter()
-        self._unsigned: dict[ChatConsumer, str] = {}
+        self._unsigned: set[ChatConsumer] = set()
         self._by_person: Counter[UUID] = Counter()
         self._watching: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
@@ -45,10 +45,10 @@ class Sockets:
         if self._by_address[socket.address] >= limits.SOCKETS_PER_ADDRESS:
             return False
         if unsigned:
-            here = sum(address == socket.address for address in self._unsigned.values())
+            here = sum(other.address == socket.address for other in self._unsigned)
             if len(self._unsigned) >= limits.UNSIGNED_SOCKETS or here >= limits.UNSIGNED_PER_ADDRESS:
                 return False
-            self._unsigned[socket] = socket.address
+            self._unsigned.add(socket)
         self._open.add(socket)
         self._by_address[socket.address] += 1
         loop = asyncio.get_running_loop()
@@ -61,7 +61,7 @@ class Sockets:
         """Count it as this person's. False if they have too many."""
         if self._by_person[person] >= limits.SOCKETS_PER_PERSON:
             return False
-        self._unsigned.pop(socket, None)
+        self._unsigned.discard(socket)
         self._by_person[person] += 1
         return True
 
@@ -70,7 +70,7 @@ class Sockets:
         if socket not in self._open:
             return
         self._open.discard(socket)
-        self._unsigned.pop(socket, None)
+        self._unsigned.discard(socket)
         self._by_address[socket.address] -= 1
         if not self._by_address[socket.address]:
             del self._by_address[socket.address]
